@@ -1,0 +1,22 @@
+// Ctrl+Enter generates, or adds to the queue while a job runs; Esc stops what runs.
+export function listenForKeys({ stop }) {
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        event.stopPropagation();
+        const live = document.body.hasAttribute("data-live");
+        document.getElementById(live ? "enqueue" : "generate").click();
+      }
+      if (event.key === "Escape" && !event.defaultPrevented) escape(event, stop);
+    },
+    true,
+  );
+}
+
+function escape(event, stop) {
+  const open = document.querySelector("details.s-menu[open], details.s-hint[open]");
+  if (open) open.removeAttribute("open");
+  else if (!document.querySelector("dialog[open]") && event.target.type !== "search") stop();
+}

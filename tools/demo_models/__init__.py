@@ -1,0 +1,1 @@
+"""Drawings, captions, checker and training of the demo picture models."""
