@@ -1,0 +1,89 @@
+"""What a command that needs a worker works with: the studio, a worker, a progress bar."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from backend.contracts import JobSnapshot, JobState
+from backend.errors import Code, StudioError
+from backend.hardware.gpu import visible_gpus
+from backend.jobs.children import ROOT, child_environment
+from backend.jobs.supervisor import worker_command, worker_names
+from backend.language import say
+from backend.studio import Studio
+
+WORKER_START_S = 60.0
+POLL_S = 0.1
+
+
+@contextmanager
+def with_worker(studio: Studio) -> Iterator[None]:
+    """Use the worker that runs on this database, else one of our own while the block runs.
+
+    Raises StudioError WORKER_MISSING when ours does not come up.
+    """
+    if studio.health().worker == "ready":
+        yield
+        return
+    with subprocess.Popen(
+        worker_command(*worker_names(visible_gpus())[0]),
+        cwd=ROOT,
+        env=child_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        try:
+            _await_worker(studio, worker)
+            yield
+        finally:
+            worker.terminate()
+
+
+def _await_worker(studio: Studio, worker: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + WORKER_START_S
+    while studio.health().worker != "ready":
+        if worker.poll() is not None or time.monotonic() > deadline:
+            worker.kill()
+            assert worker.stderr is not None
+            raise StudioError(Code.WORKER_MISSING, worker.stderr.read()[-4000:])
+        time.sleep(POLL_S)
+
+
+def follow(studio: Studio, job_id: str) -> JobSnapshot:
+    """Wait for a job to end, with a bar on standard error when that is a terminal.
+
+    Stops the job on Ctrl+C. Raises the StudioError that the job ended with.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(say("phase.queue"), total=None)
+
+        def show(snapshot: JobSnapshot) -> bool:
+            name = say(f"phase.{snapshot.phase or 'queue'}")
+            progress.update(
+                bar, description=name, completed=snapshot.step, total=snapshot.total or None
+            )
+            return not snapshot.state.is_live
+
+        try:
+            while not show(snapshot := studio.wait(job_id, None, POLL_S)):
+                pass
+        except KeyboardInterrupt:
+            studio.cancel(job_id, None)
+            snapshot = studio.wait(job_id, None, WORKER_START_S)
+    if snapshot.error is not None:
+        raise StudioError(snapshot.error.code, snapshot.error.detail, **snapshot.error.values)
+    if snapshot.state is not JobState.SUCCEEDED:
+        raise StudioError(Code.JOB_STOPPED, state=str(snapshot.state))
+    return snapshot

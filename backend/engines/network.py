@@ -1,0 +1,87 @@
+"""The layers of an ONNX file as people read them: what a network is before anything is fused."""
+
+from collections.abc import Iterator
+
+import onnx
+from onnx import TensorProto, helper
+
+from backend.contracts import EngineLayer
+from backend.engines.export import node_layers
+
+NAMES = {
+    TensorProto.FLOAT: "fp32",
+    TensorProto.FLOAT16: "fp16",
+    TensorProto.BFLOAT16: "bf16",
+    TensorProto.DOUBLE: "fp64",
+    TensorProto.INT8: "int8",
+    TensorProto.FLOAT8E4M3FN: "fp8",
+    TensorProto.FLOAT4E2M1: "nvfp4",
+}
+BITS = {TensorProto.FLOAT4E2M1: 4}
+
+
+def layers_of(model: onnx.ModelProto, prefix: str = "") -> Iterator[EngineLayer]:
+    """Every node in order. A product whose operands come out of DequantizeLinear has the precision
+    of what goes in there."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False)
+    owners = node_layers(model, prefix)
+    values = {
+        value.name: value.type.tensor_type
+        for value in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
+    }
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    makers = {name: node for node in model.graph.node for name in node.output}
+    charged: set[str] = set()
+    for node in model.graph.node:
+        outputs = [values[name] for name in node.output if name in values]
+        kind = outputs[0].elem_type if outputs else 0
+        own = [weights[name] for name in node.input if name in weights and name not in charged]
+        charged |= {tensor.name for tensor in own}
+        yield EngineLayer(
+            name=node.name,
+            kind=node.op_type,
+            layer=owners.get(node.name, ""),
+            precision=_quantised(node, makers, weights, values) or _name(kind),
+            shapes=tuple(_shape(output) for output in outputs),
+            bytes=sum(_bytes(tensor) for tensor in own),
+        )
+
+
+def _quantised(
+    node: onnx.NodeProto,
+    makers: dict[str, onnx.NodeProto],
+    weights: dict[str, onnx.TensorProto],
+    values: dict[str, onnx.TypeProto.Tensor],
+) -> str | None:
+    if node.op_type not in ("MatMul", "Gemm", "Conv"):
+        return None
+    for name in node.input[1:2]:
+        maker = makers.get(name)
+        while maker is not None and maker.op_type in ("Cast", "Transpose"):
+            maker = makers.get(maker.input[0])
+        if maker is not None and maker.op_type == "DequantizeLinear":
+            source = maker.input[0]
+            if source in weights:
+                return _name(weights[source].data_type)
+            if source in values:
+                return _name(values[source].elem_type)
+            return "fp8"
+    return None
+
+
+def _name(kind: int) -> str:
+    return NAMES.get(kind, TensorProto.DataType.Name(kind).lower() if kind else "")
+
+
+def _shape(output: onnx.TypeProto.Tensor) -> str:
+    return "x".join(str(dim.dim_param or dim.dim_value or "?") for dim in output.shape.dim)
+
+
+def _bytes(tensor: onnx.TensorProto) -> int:
+    count = 1
+    for dim in tensor.dims:
+        count *= dim
+    bits = BITS.get(tensor.data_type)
+    if bits:
+        return count * bits // 8
+    return count * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)

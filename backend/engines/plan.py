@@ -1,0 +1,128 @@
+"""Which engines a request asks for."""
+
+from dataclasses import dataclass
+
+from backend.contracts import EngineProfile, EngineRequest, Precision, Runtime
+from backend.engines.cache import EngineKey, Host
+from backend.engines.host import CPU, edition_for
+from backend.errors import Code, StudioError
+from backend.models import files
+from backend.models.catalog import Entry
+from backend.models.families import flux
+
+CALIBRATION_PROMPTS = 32
+DEFAULT_TARGET = "sm121"
+"""What is built for where there is no GPU: a DGX Spark."""
+
+
+@dataclass(frozen=True)
+class ModuleBuild:
+    key: EngineKey
+    base: Precision
+    """Precision of the plain export; the engine's own may be lower."""
+
+
+def engine_runtimes(precision: Precision) -> tuple[Runtime, ...]:
+    """The runtimes that can have engines of a precision: ONNX Runtime's CPU provider computes
+    neither BF16 nor FP4, and FP16 no faster than FP32."""
+    if precision in (Precision.FP32, Precision.INT8, Precision.FP8):
+        return (Runtime.ONNXRUNTIME, Runtime.TENSORRT)
+    return (Runtime.TENSORRT,)
+
+
+def full_profile(entry: Entry) -> EngineProfile:
+    limits = entry.limits
+    return EngineProfile(
+        min_side=limits.min_side,
+        max_side=limits.max_side,
+        opt_width=limits.native_width,
+        opt_height=limits.native_height,
+    )
+
+
+def default_target(runtime: Runtime, host: Host) -> str:
+    """What is built for when nothing else is asked."""
+    if runtime is Runtime.ONNXRUNTIME:
+        return CPU
+    return host.target if host.target != CPU else DEFAULT_TARGET
+
+
+def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[ModuleBuild, ...]:
+    """One build a module. Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED,
+    TENSORRT_MISSING, PROFILE_INVALID, MODEL_FILES_CORRUPTED."""
+    if request.precision not in flux.ENGINE_PRECISIONS or request.runtime not in engine_runtimes(
+        request.precision
+    ):
+        raise StudioError(
+            Code.VARIANT_UNKNOWN,
+            model=entry.id,
+            precision=str(request.precision),
+            runtime=str(request.runtime),
+        )
+    if entry.folder is None:
+        raise files.corrupted(entry.id, "it is not on this machine")
+    profile = request.profile or full_profile(entry)
+    check_profile(profile, entry)
+    on_cpu = request.runtime is Runtime.ONNXRUNTIME
+    target = (
+        request.target if request.target and not on_cpu else default_target(request.runtime, host)
+    )
+    edition = edition_for(request.runtime, target, host)
+    tuned_here = edition == "enterprise"
+    modules = flux.module_precisions(request.precision, on_cpu)
+    if request.module is not None and request.module not in modules:
+        raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
+    builder = (
+        request.optimization_level,
+        request.workspace_bytes,
+        request.weight_streaming,
+        request.refit,
+    )
+    calibration = calibration_size(request, entry)
+    return tuple(
+        ModuleBuild(
+            key=EngineKey(
+                model=entry.id,
+                fingerprint=files.fingerprint(entry.folder, entry.digests),
+                module=module,
+                precision=precision,
+                runtime=request.runtime,
+                edition=edition,
+                version=host.versions[edition],
+                target=target,
+                gpu=host.gpu if tuned_here else None,
+                sm_count=host.sm_count if tuned_here else None,
+                profile=profile,
+                options=repr((builder, calibration if precision is not base else None, base)),
+            ),
+            base=base,
+        )
+        for module, (base, precision) in modules.items()
+        if request.module in (None, module)
+    )
+
+
+def calibration_size(request: EngineRequest, entry: Entry) -> tuple[int, int]:
+    """Pictures to make while watching, and denoising steps of each: those that the model is run
+    with, unless asked otherwise. Fewer see ranges too small (docs/engines.md)."""
+    return (
+        request.calibration_prompts or CALIBRATION_PROMPTS,
+        request.calibration_steps or entry.limits.default_steps,
+    )
+
+
+def check_profile(profile: EngineProfile, entry: Entry) -> None:
+    """Raises StudioError PROFILE_INVALID."""
+    limits = entry.limits
+    sides = (profile.min_side, profile.opt_width, profile.opt_height, profile.max_side)
+    problem = ""
+    if any(side % limits.multiple for side in sides):
+        problem = f"its sides must be multiples of {limits.multiple}"
+    elif not limits.min_side <= profile.min_side <= profile.max_side <= limits.max_side:
+        problem = f"its bounds must lie within {limits.min_side} to {limits.max_side}"
+    elif not profile.takes(profile.opt_width, profile.opt_height):
+        problem = "the size it is tuned for lies outside its bounds"
+    elif not 1 <= profile.max_batch <= limits.max_count:
+        problem = f"its batch must lie within 1 to {limits.max_count}"
+    if problem:
+        raise StudioError(Code.PROFILE_INVALID, problem=problem)

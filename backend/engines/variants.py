@@ -1,0 +1,98 @@
+"""Where the variants of a model that run on engines stand on this machine."""
+
+from collections.abc import Iterable
+
+from backend.contracts import (
+    Engine,
+    EngineState,
+    Precision,
+    Runtime,
+    Variant,
+    VariantState,
+)
+from backend.engines.cache import Host
+from backend.engines.host import CPU, edition_for
+from backend.engines.plan import default_target, engine_runtimes
+from backend.errors import StudioError
+from backend.language import Text, text
+from backend.models.catalog import Entry, variant_key
+from backend.models.families import flux
+
+WORKING_SHARE = 1.25
+"""Memory of a running engine over that of its file: activations at its native size."""
+
+
+def engine_variants(
+    entry: Entry, host: Host, engines: Iterable[Engine], resident: dict[str, int]
+) -> tuple[Variant, ...]:
+    """One for each precision and runtime. `resident` is the memory of loaded variants by key."""
+    known = list(engines)
+    return tuple(
+        _variant(entry, precision, runtime, host, known, resident)
+        for precision in flux.ENGINE_PRECISIONS
+        for runtime in engine_runtimes(precision)
+    )
+
+
+def engines_of(
+    entry: Entry, precision: Precision, runtime: Runtime, engines: Iterable[Engine]
+) -> dict[str, Engine]:
+    """The engine of each module of a variant that runs here, the newest of several."""
+    wanted = flux.module_precisions(precision, on_cpu=runtime is Runtime.ONNXRUNTIME)
+    found: dict[str, Engine] = {}
+    for engine in sorted(engines, key=lambda engine: engine.manifest.created_at):
+        made = engine.manifest
+        if (
+            engine.state is EngineState.VALID
+            and (made.model, made.runtime) == (entry.id, runtime)
+            and made.module in wanted
+            and made.precision is wanted[made.module][1]
+        ):
+            found[made.module] = engine
+    return found
+
+
+def _variant(
+    entry: Entry,
+    precision: Precision,
+    runtime: Runtime,
+    host: Host,
+    engines: list[Engine],
+    resident: dict[str, int],
+) -> Variant:
+    found = engines_of(entry, precision, runtime, engines)
+    state, reason = _standing(entry, precision, runtime, host, len(found) == len(flux.MODULES))
+    size = sum(engine.manifest.size_bytes for engine in found.values())
+    key = variant_key(entry.id, precision, runtime)
+    return Variant(
+        precision=precision,
+        runtime=runtime,
+        state=state,
+        reason=reason,
+        loaded=key in resident,
+        memory_bytes=resident.get(key, int(size * WORKING_SHARE)),
+    )
+
+
+def _standing(
+    entry: Entry, precision: Precision, runtime: Runtime, host: Host, complete: bool
+) -> tuple[VariantState, Text]:
+    if complete:
+        return VariantState.READY, text("variant.engines_ready")
+    if entry.problem:
+        return VariantState.IMPOSSIBLE, text("variant.files_missing", problem=entry.problem)
+    if entry.folder is None:
+        reason = text("variant.not_here", repo=entry.source, size_bytes=entry.size_bytes)
+        return VariantState.DOWNLOADABLE, reason
+    target = default_target(runtime, host)
+    try:
+        edition_for(runtime, target, host)
+    except StudioError as error:
+        problem = error.info.message()
+        return VariantState.IMPOSSIBLE, text("variant.no_tensorrt", problem=problem)
+    if target not in (CPU, host.target):
+        reason = text("variant.engines_elsewhere", target=target, here=host.target)
+        return VariantState.OTHER_GPU, reason
+    return VariantState.BUILDABLE, text(
+        "variant.engines_missing", model=entry.id, precision=str(precision), runtime=str(runtime)
+    )

@@ -1,0 +1,123 @@
+"""Every failure a user can meet: a stable code, a sentence and a hint.
+
+The sentence and the hint are in the language catalogues under `error.<CODE>.message` and
+`error.<CODE>.hint`.
+"""
+
+from enum import Enum, auto
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.language import Value, say
+
+
+class Name(str, Enum):
+    """An enum of names that reads, formats and compares as its string."""
+
+    __str__ = str.__str__
+    __format__ = str.__format__  # type: ignore[assignment]
+
+
+class Code(Name):
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[str]) -> str:
+        return name
+
+    # what was asked for
+    INVALID_REQUEST = auto()
+    PROMPT_EMPTY = auto()
+    PROMPT_TOO_LONG = auto()
+    PROMPT_TOO_MANY_TOKENS = auto()
+    SIZE_NOT_MULTIPLE = auto()
+    SIZE_OUT_OF_RANGE = auto()
+    STEPS_OUT_OF_RANGE = auto()
+    GUIDANCE_OUT_OF_RANGE = auto()
+    SEED_OUT_OF_RANGE = auto()
+    COUNT_OUT_OF_RANGE = auto()
+    MODEL_UNKNOWN = auto()
+    VARIANT_UNKNOWN = auto()
+    VARIANT_UNAVAILABLE = auto()
+    IMAGE_WITHOUT_SETTINGS = auto()
+    IMAGE_UNREADABLE = auto()
+    # engines
+    TENSORRT_MISSING = auto()
+    TARGET_UNSUPPORTED = auto()
+    ONNX_INVALID = auto()
+    PROFILE_INVALID = auto()
+    ENGINE_BUILD_FAILED = auto()
+    ENGINE_NOT_FOUND = auto()
+    ENGINE_BROKEN = auto()
+    EXPORT_DIFFERS = auto()
+    # quantisation
+    QUANTIZATION_LEVEL_UNKNOWN = auto()
+    RECIPE_INVALID = auto()
+    CALIBRATION_FAILED = auto()
+    CALIBRATION_UNREADABLE = auto()
+    PROMPTS_UNREADABLE = auto()
+    GPU_NEEDED = auto()
+    # jobs
+    JOB_NOT_FOUND = auto()
+    JOB_NOT_CANCELLABLE = auto()
+    JOB_NOT_RETRYABLE = auto()
+    JOB_KEEPS_CRASHING = auto()
+    JOB_STILL_RUNNING = auto()
+    JOB_STOPPED = auto()
+    TOO_MANY_WAITING = auto()
+    WORKER_DIED = auto()
+    WORKER_MISSING = auto()
+    # the Hugging Face hub
+    HUB_TOKEN_MISSING = auto()
+    HUB_TOKEN_INVALID = auto()
+    HUB_ACCESS_DENIED = auto()
+    HUB_REPO_NOT_FOUND = auto()
+    HUB_REVISION_NOT_FOUND = auto()
+    HUB_FILES_NOT_FOUND = auto()
+    HUB_UNREACHABLE = auto()
+    HUB_OFFLINE_INCOMPLETE = auto()
+    DOWNLOAD_INTERRUPTED = auto()
+    # the machine
+    OUT_OF_MEMORY = auto()
+    MODEL_TOO_LARGE = auto()
+    MODEL_FILES_CORRUPTED = auto()
+    MODEL_IN_USE = auto()
+    DISK_FULL = auto()
+    DISK_SPACE_LOW = auto()
+    HOME_NOT_WRITABLE = auto()
+    FOLDER_NOT_WRITABLE = auto()
+    DATABASE_UNREACHABLE = auto()
+    DATABASE_NEWER = auto()
+    PORT_TAKEN = auto()
+    ADDRESS_NOT_LOCAL = auto()
+    SETTING_UNKNOWN = auto()
+    SETTING_INVALID = auto()
+    ACCESS_DENIED = auto()
+    INTERNAL = auto()
+
+
+class ErrorInfo(BaseModel):
+    """A failure as data, to be stored with a job and shown in any language."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Code
+    values: dict[str, Value] = {}
+    detail: str = ""
+    """Everything known, for the reader who unfolds it: a traceback, a log's tail."""
+
+    def message(self, language: str = "en") -> str:
+        return say(f"error.{self.code}.message", language, **self.values)
+
+    def hint(self, language: str = "en") -> str:
+        return say(f"error.{self.code}.hint", language, **self.values)
+
+
+class StudioError(Exception):
+    """A failure with a code; its text is meant for the user."""
+
+    def __init__(self, code: Code, detail: str = "", /, **values: Value) -> None:
+        self.info = ErrorInfo(code=code, values=values, detail=detail)
+        super().__init__(self.info.message())
+
+    @property
+    def code(self) -> Code:
+        return self.info.code

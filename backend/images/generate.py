@@ -1,0 +1,247 @@
+"""The job that makes pictures: one diffusers call a picture, with progress, previews and a stop."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from diffusers import FluxPipeline
+from PIL import Image
+
+from backend.contracts import GenerateMetrics, GenerateRequest, GenerateResult, ImageResult, Runtime
+from backend.engines.cache import folder_of, list_engines
+from backend.engines.host import this_host
+from backend.engines.variants import WORKING_SHARE, engines_of
+from backend.errors import Code, StudioError
+from backend.images.device import device_name, peak_bytes, pick_device, reset_peak, synchronize
+from backend.images.engine_pipeline import EngineFile, load_engine_pipeline
+from backend.images.pipeline import load_pipeline
+from backend.images.png import save_png
+from backend.images.preview import Previews
+from backend.jobs.context import JobContext
+from backend.language import text
+from backend.models.catalog import MAX_SEED, Entry, find_model, variant_key
+from backend.models.families import flux
+from backend.models.pool import ModelPool
+from backend.settings import Settings
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent in the parts of a job."""
+
+    started: float = field(default_factory=time.perf_counter)
+    load_s: float = 0.0
+    encode_s: float = 0.0
+    denoise_s: float = 0.0
+    decode_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        return time.perf_counter() - self.started
+
+
+@torch.inference_mode()
+def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[str, Any]:
+    """Make the pictures of the job's request; a `GenerateResult` as data.
+
+    Raises StudioError, JobCancelled, JobRequeued, and what torch raises.
+    """
+    request = GenerateRequest.model_validate(context.row.request)
+    entry = find_model(settings, request.model)
+    on_cpu = request.runtime is Runtime.ONNXRUNTIME
+    device = torch.device("cpu") if on_cpu else pick_device()
+    watch = Stopwatch()
+    reset_peak(device)
+    with _resident_pipeline(context, settings, pool, entry, request, device, watch) as pipeline:
+        previews = _previews(settings, entry, request, context.row.id, pipeline.vae_scale_factor)
+        try:
+            images = _paint_all(context, settings, entry, request, pipeline, previews, watch)
+        finally:
+            previews.clean_up()
+        if device.type == "cuda":
+            context.peak_memory_bytes = peak_bytes(device)
+    return GenerateResult(
+        images=tuple(images), metrics=_metrics(context, request, watch, device)
+    ).model_dump(mode="json")
+
+
+def _resident_pipeline(
+    context: JobContext,
+    settings: Settings,
+    pool: ModelPool,
+    entry: Entry,
+    request: GenerateRequest,
+    device: torch.device,
+    watch: Stopwatch,
+) -> Any:
+    key = variant_key(entry.id, request.precision, request.runtime)
+    engines = _engines(settings, entry, request)
+    estimate = (
+        int(sum(engine.manifest.size_bytes for engine in engines.values()) * WORKING_SHARE)
+        if engines
+        else entry.memory_bytes(request.precision)
+    )
+
+    def load() -> FluxPipeline:
+        message = text("job.loading", variant=key, memory_bytes=estimate)
+        context.report("load", message=message)
+        started = time.perf_counter()
+        assert entry.folder is not None
+        if engines:
+            pipeline = load_engine_pipeline(entry.folder, engines, device)
+        else:
+            pipeline = load_pipeline(entry.folder, entry.id, request.precision, device)
+        watch.load_s = time.perf_counter() - started
+        return pipeline
+
+    def evicted(other: str, freed: int) -> None:
+        context.report("load", message=text("job.evicted", variant=other, memory_bytes=freed))
+
+    return pool.use(key, estimate, load, evicted)
+
+
+def _engines(settings: Settings, entry: Entry, request: GenerateRequest) -> dict[str, EngineFile]:
+    """The engines that the request's variant runs on; none for torch.
+
+    Raises StudioError VARIANT_UNAVAILABLE when one has gone since the request was made.
+    """
+    if request.runtime is Runtime.TORCH:
+        return {}
+    here = list_engines(settings, this_host())
+    found = engines_of(entry, request.precision, request.runtime, here)
+    if len(found) < len(flux.MODULES):
+        key = variant_key(entry.id, request.precision, request.runtime)
+        reason = text(
+            "variant.engines_missing",
+            model=entry.id,
+            precision=str(request.precision),
+            runtime=str(request.runtime),
+        )
+        raise StudioError(Code.VARIANT_UNAVAILABLE, variant=key, reason=reason)
+    return {
+        module: EngineFile(
+            engine.manifest, folder_of(settings, engine.manifest.id) / engine.manifest.file
+        )
+        for module, engine in found.items()
+    }
+
+
+def _previews(
+    settings: Settings, entry: Entry, request: GenerateRequest, job_id: str, scale: int
+) -> Previews:
+    assert entry.folder is not None
+    return Previews(
+        folder=settings.previews / job_id,
+        shipped=entry.folder / "preview.json",
+        learned=settings.home / "preview_colours" / f"{entry.id}.json",
+        size=(request.height // scale, request.width // scale),
+        interval_s=settings.preview_interval_s,
+    )
+
+
+def _paint_all(
+    context: JobContext,
+    settings: Settings,
+    entry: Entry,
+    request: GenerateRequest,
+    pipeline: FluxPipeline,
+    previews: Previews,
+    watch: Stopwatch,
+) -> list[ImageResult]:
+    context.report("encode")
+    embeds = _encode(pipeline, request, entry.limits.max_prompt_tokens, watch)
+    images: list[ImageResult] = []
+    for index in range(request.count):
+        seed = (request.seed + index) % (MAX_SEED + 1)
+        one = request.model_copy(update={"seed": seed, "count": 1})
+        if request.count > 1:
+            place = text("job.image", index=index + 1, count=request.count, seed=str(seed))
+            context.report("denoise", 0, request.steps, message=place)
+        picture = _paint(context, one, entry, pipeline, embeds, previews, watch)
+        context.report("save")
+        file = settings.outputs / context.row.id / f"{entry.id}-{seed}.png"
+        save_png(picture, file, one)
+        result = ImageResult(path=str(file), seed=seed, width=picture.width, height=picture.height)
+        context.report("save", image=result)
+        images.append(result)
+    return images
+
+
+def _encode(
+    pipeline: FluxPipeline, request: GenerateRequest, max_tokens: int, watch: Stopwatch
+) -> dict[str, torch.Tensor]:
+    started = time.perf_counter()
+    embeds, pooled, _ = pipeline.encode_prompt(
+        prompt=request.prompt, prompt_2=None, max_sequence_length=max_tokens
+    )
+    synchronize(pipeline.device)
+    watch.encode_s = time.perf_counter() - started
+    return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+
+
+def _paint(
+    context: JobContext,
+    request: GenerateRequest,
+    entry: Entry,
+    pipeline: FluxPipeline,
+    embeds: dict[str, torch.Tensor],
+    previews: Previews,
+    watch: Stopwatch,
+) -> Image.Image:
+    """One picture, bit for bit that of the plain diffusers call with the same seed."""
+    denoised_at = 0.0
+
+    def after_step(pipe: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        nonlocal denoised_at
+        context.check()
+        sigmas = pipe.scheduler.sigmas
+        preview = previews.make(values["latents"], float(sigmas[step]), float(sigmas[step + 1]))
+        if step + 1 < request.steps:
+            context.report("denoise", step + 1, request.steps, preview=preview)
+        else:
+            synchronize(pipe.device)
+            denoised_at = time.perf_counter()
+            context.report("denoise", request.steps, request.steps)
+            context.report("decode")
+        return {}
+
+    context.check()
+    context.report("denoise", 0, request.steps)
+    previews.begin()
+    started = time.perf_counter()
+    picture: Image.Image = pipeline(
+        **embeds,
+        height=request.height,
+        width=request.width,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance,
+        generator=torch.Generator("cpu").manual_seed(request.seed),
+        max_sequence_length=entry.limits.max_prompt_tokens,
+        callback_on_step_end=after_step,
+    ).images[0]
+    watch.denoise_s += denoised_at - started
+    watch.decode_s += time.perf_counter() - denoised_at
+    previews.learn(picture)
+    return picture
+
+
+def _metrics(
+    context: JobContext, request: GenerateRequest, watch: Stopwatch, device: torch.device
+) -> GenerateMetrics:
+    step_s = watch.denoise_s / (request.steps * request.count)
+    first_event_at = context.first_event_at or time.time()
+    return GenerateMetrics(
+        total_s=watch.total_s,
+        first_event_s=first_event_at - context.row.queued_at,
+        load_s=watch.load_s,
+        step_ms=step_s * 1000,
+        steps_per_s=1 / step_s,
+        text_encode_ms=watch.encode_s * 1000,
+        decode_ms=watch.decode_s * 1000 / request.count,
+        peak_memory_bytes=context.peak_memory_bytes,
+        memory_kind="gpu" if device.type == "cuda" else "cpu",
+        runtime=request.runtime,
+        precision=request.precision,
+        device=device_name(device),
+    )

@@ -1,0 +1,54 @@
+"""From a model's folder to a diffusers pipeline on a device."""
+
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from diffusers import FluxPipeline
+from safetensors import SafetensorError
+
+from backend.contracts import Precision
+from backend.images.device import DTYPES
+from backend.models import files
+
+
+def load_pipeline(
+    folder: Path, model: str, precision: Precision, device: torch.device
+) -> FluxPipeline:
+    """The pipeline in `folder` (diffusers' layout, safetensors only) in one precision throughout.
+
+    Raises StudioError MODEL_FILES_CORRUPTED when the files do not make a whole pipeline.
+    """
+    files.count_parameters(folder, model)
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        pipeline = FluxPipeline.from_pretrained(
+            folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise files.corrupted(model, "it cannot be loaded", repr(error)) from error
+    except RuntimeError as error:
+        if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error):
+            raise
+        raise files.corrupted(
+            model, "its weights do not fit its configuration", str(error)
+        ) from error
+    _check_whole(pipeline, folder, model)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)
+
+
+def _check_whole(pipeline: FluxPipeline, folder: Path, model: str) -> None:
+    """Refuse components with more parameters than their files hold: loaders leave the rest empty or
+    random, and say so in a warning only."""
+    for name, component in pipeline.components.items():
+        if not isinstance(component, torch.nn.Module):
+            continue
+        wanted = sum(parameter.numel() for parameter in component.parameters())
+        found = sum(
+            files.count_in_file(file, model) for file in (folder / name).glob("*.safetensors")
+        )
+        if wanted > found:
+            raise files.corrupted(model, f"{name} lacks weights ({found:,} of {wanted:,})")

@@ -1,0 +1,141 @@
+"""Work that must be killable: one child process a phase.
+
+A child dies with its worker, is killed on cancel, and speaks to the worker in JSON lines.
+"""
+
+import ctypes
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from backend.errors import Code, ErrorInfo, StudioError
+
+CHECK_INTERVAL_S = 0.1
+LOG_LINES = 60
+ROOT = Path(__file__).resolve().parents[2]
+PARENT = "SPARK_STUDIO_PARENT_PID"
+
+News = Callable[[dict[str, Any]], None]
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def child_environment() -> dict[str, str]:
+    return os.environ | {PARENT: str(os.getpid())}
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends (prctl(2), Linux)."""
+    parent = os.environ.get(PARENT)
+    if parent is None or sys.platform != "linux":
+        return
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != int(parent):
+        os._exit(1)
+
+
+def run_child(
+    module: str, arguments: dict[str, Any], on_news: News, check: Callable[[], None]
+) -> Any:
+    """Run `python -m module` with `arguments` as JSON on its standard input; its result.
+
+    `on_news` gets all that the child tells; `check` is called ten times a second and stops the
+    child by raising. Raises StudioError as the child did, or OUT_OF_MEMORY / INTERNAL with the
+    log's tail when it died without a word.
+    """
+    child = subprocess.Popen(
+        python_module(module),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=child_environment(),
+        text=True,
+    )
+    lines: queue.Queue[str | None] = queue.Queue()
+    log: deque[str] = deque(maxlen=LOG_LINES)
+    readers = [
+        threading.Thread(target=_pump, args=(child.stdout, lines.put), daemon=True),
+        threading.Thread(target=_pump, args=(child.stderr, log.append), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(arguments))
+        child.stdin.close()
+        result = _follow(lines, on_news, check)
+        if result is not None:
+            return result["result"]
+        status = child.wait()
+        for reader in readers:
+            reader.join()
+        detail = "\n".join(line for line in log if line)
+        if status == -signal.SIGKILL:
+            raise StudioError(Code.OUT_OF_MEMORY, detail or "killed by the system")
+        problem = f"a child process ended with status {status}"
+        raise StudioError(Code.INTERNAL, detail, problem=problem)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _pump(stream: IO[str], put: Callable[[str | None], None]) -> None:
+    for line in stream:
+        put(line.rstrip("\n"))
+    put(None)
+
+
+def _follow(
+    lines: "queue.Queue[str | None]", on_news: News, check: Callable[[], None]
+) -> dict[str, Any] | None:
+    """The message that carries the child's result, or None when it ended without one."""
+    while True:
+        check()
+        try:
+            line = lines.get(timeout=CHECK_INTERVAL_S)
+        except queue.Empty:
+            continue
+        if line is None:
+            return None
+        message: dict[str, Any] = json.loads(line)
+        if "news" in message:
+            on_news(message["news"])
+        elif "error" in message:
+            info = ErrorInfo.model_validate(message["error"])
+            raise StudioError(info.code, info.detail, **info.values)
+        else:
+            return message
+
+
+def child_main(work: Callable[[dict[str, Any], News], Any]) -> None:
+    """Body of a child's module: read the arguments, do the work, say how it ended.
+
+    What libraries print to standard output goes to the log.
+    """
+    die_with_parent()
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def tell(kind: str, value: Any) -> None:
+        channel.write(json.dumps({kind: value}) + "\n")
+
+    try:
+        tell("result", work(json.load(sys.stdin), lambda values: tell("news", values)))
+    except StudioError as error:
+        tell("error", error.info.model_dump(mode="json"))
+    except MemoryError as error:
+        tell(
+            "error", ErrorInfo(code=Code.OUT_OF_MEMORY, detail=repr(error)).model_dump(mode="json")
+        )

@@ -1,0 +1,111 @@
+"""The asking side of the queue: submit, cancel, retry."""
+
+import time
+from dataclasses import replace
+
+import sqlalchemy as sa
+from dbos import DBOSClient
+
+from backend.contracts import JobKind, JobState
+from backend.errors import Code, StudioError
+from backend.jobs.database import JsonSerializer
+from backend.jobs.store import JobRow, Store, jobs
+
+APPLICATION = "spark-studio"
+APPLICATION_VERSION = "1"
+"""Raised only when waiting jobs of an older studio could not be run by this one."""
+WORKFLOW = "run_job"
+EVENTS = "events"
+"""Name of the DBOS stream that carries a job's events."""
+INTERACTIVE, BUILD = "interactive", "build"
+QUEUE_OF = {JobKind.GENERATE: INTERACTIVE, JobKind.VERIFY: BUILD, JobKind.ENGINE: BUILD}
+PRIORITY_OF = {JobKind.GENERATE: 10, JobKind.VERIFY: 5, JobKind.ENGINE: 10}
+"""Lower starts first; first come, first served within one priority."""
+MAX_KILLS = 2
+
+WAITING = jobs.c.state == str(JobState.QUEUED)
+RUNNING = jobs.c.state == str(JobState.RUNNING)
+LIVE = jobs.c.state.in_([str(state) for state in JobState if state.is_live])
+IN_ORDER = (jobs.c.priority, jobs.c.queued_at)
+
+
+class JobQueue:
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.client = DBOSClient(
+            system_database_engine=store.engine,
+            serializer=JsonSerializer(),
+            application_name=APPLICATION,
+        )
+
+    def close(self) -> None:
+        self.client.destroy()
+
+    def submit(self, row: JobRow, max_waiting: int) -> str:
+        """Queue a new job; its id. Raises StudioError TOO_MANY_WAITING."""
+        if self.store.count(WAITING, jobs.c.owner == row.owner) >= max_waiting:
+            raise StudioError(Code.TOO_MANY_WAITING, limit=max_waiting)
+        with self.store.engine.begin() as connection:
+            self.store.insert(connection, row)
+            self._enqueue(connection, row)
+        return row.id
+
+    def cancel(self, row: JobRow) -> None:
+        """Stop a job: at once where it waits, at the worker's next look where it runs.
+
+        Raises StudioError JOB_NOT_CANCELLABLE when it has ended.
+        """
+        if self.store.move(row.id, JobState.CANCELLED, WAITING, finished_at=time.time()):
+            self.client.cancel_workflow(row.workflow_id)
+        elif row.state.is_live:
+            self.store.update(row.id, cancel_requested=True)
+        else:
+            raise StudioError(Code.JOB_NOT_CANCELLABLE)
+
+    def retry(self, row: JobRow) -> None:
+        """Queue an ended job again, under the same id.
+
+        Raises StudioError JOB_NOT_RETRYABLE, or JOB_KEEPS_CRASHING after `MAX_KILLS` workers.
+        """
+        if row.kills >= MAX_KILLS:
+            raise StudioError(Code.JOB_KEEPS_CRASHING, count=row.kills)
+        if not self.requeue(row):
+            raise StudioError(Code.JOB_NOT_RETRYABLE, state=str(row.state))
+
+    def requeue(self, row: JobRow) -> bool:
+        """Make the job's next attempt wait in its queue; whether it could."""
+        again = {
+            "attempt": row.attempt + 1,
+            "queued_at": time.time(),
+            "started_at": None,
+            "finished_at": None,
+            "cancel_requested": False,
+            "error": None,
+            "result": None,
+        }
+        with self.store.engine.begin() as connection:
+            moved = self.store.move(
+                row.id,
+                JobState.QUEUED,
+                jobs.c.attempt == row.attempt,
+                connection=connection,
+                **again,
+            )
+            if moved:
+                self._enqueue(connection, replace(row, attempt=row.attempt + 1))
+        return moved
+
+    def _enqueue(self, connection: sa.Connection, row: JobRow) -> None:
+        self.client.enqueue_in_transaction(
+            connection,
+            {
+                "workflow_name": WORKFLOW,
+                "queue_name": row.queue,
+                "workflow_id": row.workflow_id,
+                "app_version": APPLICATION_VERSION,
+                "priority": row.priority,
+                "authenticated_user": row.owner,
+            },
+            row.id,
+            row.attempt,
+        )

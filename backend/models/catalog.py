@@ -1,0 +1,335 @@
+"""Which models there are, and where each of their variants stands on this machine."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import try_to_load_from_cache
+
+from backend.contracts import (
+    GenerateRequest,
+    ImageLimits,
+    Model,
+    Precision,
+    Runtime,
+    Variant,
+    VariantState,
+)
+from backend.errors import Code, StudioError
+from backend.language import Text, Value, text
+from backend.models import files
+from backend.models.families import flux
+from backend.settings import ASSETS, Settings
+
+BYTES_PER_PARAMETER = {Precision.FP32: 4, Precision.FP16: 2, Precision.BF16: 2}
+WORKING_SHARE = 1.25
+"""Memory of a resident model over that of its weights: activations at its native size."""
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A full-size model on the Hugging Face hub."""
+
+    id: str
+    name: str
+    repo: str
+    licence: str
+    parameters: int
+    """In all components together, as the repository's safetensors list them."""
+    guided: bool
+    max_prompt_tokens: int
+
+
+KNOWN = (
+    KnownModel(
+        id="flux.1-dev",
+        name="FLUX.1 [dev]",
+        repo="black-forest-labs/FLUX.1-dev",
+        licence="FLUX.1 [dev] Non-Commercial License",
+        parameters=16_870_000_000,
+        guided=True,
+        max_prompt_tokens=512,
+    ),
+    KnownModel(
+        id="flux.1-schnell",
+        name="FLUX.1 [schnell]",
+        repo="black-forest-labs/FLUX.1-schnell",
+        licence="Apache-2.0",
+        parameters=16_860_000_000,
+        guided=False,
+        max_prompt_tokens=256,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model as found: where its files are, and what is wrong with them if anything is."""
+
+    id: str
+    name: str
+    licence: str
+    source: str
+    folder: Path | None
+    parameters: int
+    size_bytes: int
+    limits: ImageLimits
+    examples: tuple[str, ...]
+    digests: dict[str, str]
+    """SHA-256 by path within the folder, where the model ships them."""
+    problem: str = ""
+
+    def memory_bytes(self, precision: Precision) -> int:
+        return int(self.parameters * BYTES_PER_PARAMETER[precision] * WORKING_SHARE)
+
+
+def find_models(settings: Settings) -> dict[str, Entry]:
+    """All models by id: shipped ones, those in the user's folders, then known ones of the hub."""
+    found: dict[str, Entry] = {}
+    for root in (ASSETS / "models", *settings.models):
+        for folder in sorted(root.expanduser().glob("*/")):
+            if (folder / "model_index.json").exists():
+                entry = _from_folder(folder)
+                if entry is not None:
+                    found.setdefault(entry.id, entry)
+    for known in KNOWN:
+        found.setdefault(known.id, _from_hub(known))
+    return found
+
+
+def find_model(settings: Settings, model_id: str) -> Entry:
+    """Raises StudioError MODEL_UNKNOWN."""
+    entry = find_models(settings).get(model_id)
+    if entry is None:
+        raise StudioError(Code.MODEL_UNKNOWN, model=model_id[:80])
+    return entry
+
+
+def _from_folder(folder: Path) -> Entry | None:
+    """The model in a folder, broken ones included; None for a pipeline of no known family."""
+    stamps = tuple(
+        (str(file), file.stat().st_mtime_ns, file.stat().st_size)
+        for file in (*sorted(folder.glob("*.json")), *files.weight_files(folder))
+    )
+    return _read_folder(folder, stamps)
+
+
+@lru_cache(maxsize=32)
+def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entry | None:
+    manifest: dict[str, Any] = {}
+    parameters, problem, tokens, guided = 0, "", flux.T5_TOKENS, True
+    try:
+        index = files.read_json(folder / "model_index.json", folder.name)
+        if index.get("_class_name") != flux.PIPELINE_CLASS:
+            return None
+        if (folder / "manifest.json").exists():
+            manifest = files.read_json(folder / "manifest.json", folder.name)
+        parameters = files.count_parameters(folder, folder.name)
+        tokenizer = files.read_json(folder / "tokenizer_2" / "tokenizer_config.json", folder.name)
+        transformer = files.read_json(folder / "transformer" / "config.json", folder.name)
+        tokens = min(int(tokenizer.get("model_max_length", tokens)), tokens)
+        guided = bool(transformer.get("guidance_embeds", False))
+    except StudioError as error:
+        problem = str(error.info.values["problem"])
+    return Entry(
+        id=folder.name,
+        name=str(manifest.get("name", folder.name)),
+        licence=str(manifest.get("licence", "see the model's folder")),
+        source=str(folder),
+        folder=folder,
+        parameters=parameters,
+        size_bytes=files.folder_bytes(folder),
+        limits=flux.limits(manifest, tokens, guided),
+        examples=tuple(manifest.get("examples", ())),
+        digests=dict(manifest.get("sha256", {})),
+        problem=problem,
+    )
+
+
+def _from_hub(known: KnownModel) -> Entry:
+    index = try_to_load_from_cache(known.repo, "model_index.json")
+    folder = Path(index).parent if isinstance(index, str) else None
+    problem = ""
+    if folder is not None:
+        try:
+            files.count_parameters(folder, known.id)
+        except StudioError as error:
+            problem = str(error.info.values["problem"])
+    return Entry(
+        id=known.id,
+        name=known.name,
+        licence=known.licence,
+        source=known.repo,
+        folder=folder,
+        parameters=known.parameters,
+        size_bytes=known.parameters * BYTES_PER_PARAMETER[Precision.BF16],
+        limits=flux.limits({}, known.max_prompt_tokens, known.guided),
+        examples=("a beautiful photograph of Mt. Fuji during cherry blossom",),
+        digests={},
+        problem=problem,
+    )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides where a variant stands."""
+
+    total_bytes: int
+    """Memory of the device that models live on."""
+    on_gpu: bool
+    native: frozenset[Precision]
+    """Precisions that the device computes itself; others are emulated, slowly."""
+
+
+def describe(entry: Entry, machine: Machine, resident: dict[str, int]) -> Model:
+    """The model with its variants on a machine.
+
+    `resident` gives the measured memory of loaded variants by key.
+    """
+    return Model(
+        id=entry.id,
+        name=entry.name,
+        family=flux.FAMILY,
+        licence=entry.licence,
+        source=entry.source,
+        size_bytes=entry.size_bytes,
+        limits=entry.limits,
+        variants=tuple(
+            _variant(entry, precision, machine, resident) for precision in flux.PRECISIONS
+        ),
+        examples=entry.examples,
+    )
+
+
+def _variant(
+    entry: Entry, precision: Precision, machine: Machine, resident: dict[str, int]
+) -> Variant:
+    needed = entry.memory_bytes(precision)
+    key = variant_key(entry.id, precision, Runtime.TORCH)
+    state, reason = _standing(entry, precision, needed, machine)
+    return Variant(
+        precision=precision,
+        runtime=Runtime.TORCH,
+        state=state,
+        reason=reason,
+        loaded=key in resident,
+        memory_bytes=resident.get(key, needed),
+    )
+
+
+def _standing(
+    entry: Entry, precision: Precision, needed: int, machine: Machine
+) -> tuple[VariantState, Text]:
+    if needed > machine.total_bytes:
+        sizes: dict[str, Value] = {"needed_bytes": needed, "total_bytes": machine.total_bytes}
+        reason = text("variant.too_large", **sizes)
+        return VariantState.IMPOSSIBLE, reason
+    if entry.problem:
+        return VariantState.IMPOSSIBLE, text("variant.files_missing", problem=entry.problem)
+    if entry.folder is None:
+        reason = text("variant.not_here", repo=entry.source, size_bytes=entry.size_bytes)
+        return VariantState.DOWNLOADABLE, reason
+    if precision not in machine.native:
+        return VariantState.READY, text("variant.emulated", precision=precision.upper())
+    return VariantState.READY, text("variant.ready" if machine.on_gpu else "variant.ready_on_cpu")
+
+
+def variant_key(model: str, precision: Precision, runtime: Runtime) -> str:
+    return f"{model}/{precision}/{runtime}"
+
+
+# ---- is a request possible? ------------------------------------------------------------------
+
+
+def check_request(request: GenerateRequest, model: Model, entry: Entry) -> None:
+    """Raises the StudioError that says what is wrong with a request, if anything is."""
+    check_prompt(request.prompt, model.limits, entry.folder)
+    check_numbers(request, model.limits)
+    variant = next(
+        (
+            variant
+            for variant in model.variants
+            if (variant.precision, variant.runtime) == (request.precision, request.runtime)
+        ),
+        None,
+    )
+    if variant is None:
+        raise StudioError(
+            Code.VARIANT_UNKNOWN,
+            model=model.id,
+            precision=str(request.precision),
+            runtime=str(request.runtime),
+        )
+    if variant.state is not VariantState.READY:
+        raise StudioError(
+            Code.VARIANT_UNAVAILABLE,
+            variant=variant_key(model.id, variant.precision, variant.runtime),
+            reason=variant.reason,
+        )
+
+
+def check_prompt(prompt: str, limits: ImageLimits, folder: Path | None) -> None:
+    if not prompt.strip():
+        raise StudioError(Code.PROMPT_EMPTY)
+    if not _is_text(prompt):
+        problem = "the prompt holds characters that no text can hold"
+        raise StudioError(Code.INVALID_REQUEST, problem=problem)
+    if len(prompt) > limits.max_prompt_characters:
+        raise StudioError(
+            Code.PROMPT_TOO_LONG, count=len(prompt), limit=limits.max_prompt_characters
+        )
+    if folder is None:
+        return
+    tokens = flux.count_prompt_tokens(folder, prompt)
+    if tokens > limits.max_prompt_tokens:
+        raise StudioError(Code.PROMPT_TOO_MANY_TOKENS, count=tokens, limit=limits.max_prompt_tokens)
+
+
+def _is_text(prompt: str) -> bool:
+    """Whether it can be stored and sent: no NUL, no half of a surrogate pair."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in prompt
+
+
+def check_numbers(request: GenerateRequest, limits: ImageLimits) -> None:
+    size: dict[str, Value] = {"width": request.width, "height": request.height}
+    sides = (request.width, request.height)
+    nearest: dict[str, Value] = {
+        f"near_{name}": _nearest(value, limits.multiple, limits.min_side, limits.max_side)
+        for name, value in (("width", request.width), ("height", request.height))
+    }
+    if not all(limits.min_side <= side <= limits.max_side for side in sides):
+        bounds: dict[str, Value] = {"min_side": limits.min_side, "max_side": limits.max_side}
+        raise StudioError(Code.SIZE_OUT_OF_RANGE, **size, **bounds, **nearest)
+    if any(side % limits.multiple for side in sides):
+        raise StudioError(Code.SIZE_NOT_MULTIPLE, **size, multiple=limits.multiple, **nearest)
+    ranges: tuple[tuple[Code, float, float, float, dict[str, Value]], ...] = (
+        (
+            Code.STEPS_OUT_OF_RANGE,
+            request.steps,
+            1,
+            limits.max_steps,
+            {"default": limits.default_steps},
+        ),
+        (
+            Code.GUIDANCE_OUT_OF_RANGE,
+            request.guidance,
+            0,
+            limits.max_guidance,
+            {"default": limits.default_guidance},
+        ),
+        (Code.SEED_OUT_OF_RANGE, request.seed, 0, MAX_SEED, {}),
+        (Code.COUNT_OUT_OF_RANGE, request.count, 1, limits.max_count, {}),
+    )
+    for code, value, low, high, more in ranges:
+        if not low <= value <= high:
+            raise StudioError(code, value=value, limit=high, **more)
+
+
+def _nearest(value: int, multiple: int, low: int, high: int) -> int:
+    return min(max(round(value / multiple) * multiple, low), high)

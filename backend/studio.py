@@ -1,0 +1,341 @@
+"""The one door to the backend: the page, the command line and the API all call this.
+
+`owner` is who asks. A job of somebody else is answered with JOB_NOT_FOUND, as one that does not
+exist. The owner None is the machine's own user at the command line, who sees all.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from backend.contracts import (
+    Engine,
+    EngineRequest,
+    EngineView,
+    GenerateRequest,
+    Health,
+    HistoryPage,
+    JobKind,
+    JobSnapshot,
+    JobState,
+    Model,
+    Precision,
+    QueueEntry,
+    StudioStatus,
+    VerifyRequest,
+)
+from backend.engines.cache import delete_engine, find_engine, list_engines
+from backend.engines.host import this_host
+from backend.engines.plan import plan_builds
+from backend.engines.variants import engine_variants
+from backend.engines.view import view_of
+from backend.errors import Code, StudioError
+from backend.hardware import memory
+from backend.hardware.capability import cpu_precisions
+from backend.images.png import read_request
+from backend.jobs.board import BoardReader, Place
+from backend.jobs.database import open_engine
+from backend.jobs.follower import Follower
+from backend.jobs.queue import PRIORITY_OF, QUEUE_OF, JobQueue
+from backend.jobs.retention import delete_job
+from backend.jobs.store import JobRow, Store, jobs, new_job
+from backend.models.catalog import (
+    MAX_SEED,
+    Entry,
+    Machine,
+    check_request,
+    describe,
+    find_model,
+    find_models,
+    variant_key,
+)
+from backend.settings import Settings
+
+__all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
+
+PACKAGE = "spark-studio"
+
+
+@cache
+def studio_version() -> str:
+    return version(PACKAGE)
+
+
+@cache
+def cpu_native() -> frozenset[Precision]:
+    """Precisions that this computer's CPU computes natively."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpu_precisions(cpuinfo.read_text() if cpuinfo.exists() else "")
+
+
+def random_seed() -> int:
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def has_ended(snapshot: JobSnapshot) -> bool:
+    return not snapshot.state.is_live
+
+
+class Studio:
+    """One process's view of the studio. Thread-safe; only `wait` blocks.
+
+    Raises StudioError HOME_NOT_WRITABLE, DATABASE_UNREACHABLE or DATABASE_NEWER when made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._store = Store(open_engine(settings))
+        self._queue = JobQueue(self._store)
+        self._follower = Follower(self._store, self._queue)
+        self._board = BoardReader(self._store)
+
+    def close(self) -> None:
+        self._queue.close()
+
+    # ---- models ------------------------------------------------------------------------------
+
+    def models(self) -> tuple[Model, ...]:
+        """Every model, and where each of its variants stands on this machine now."""
+        engines = self.engines()
+        return tuple(
+            self._describe(entry, engines) for entry in find_models(self.settings).values()
+        )
+
+    def model(self, model_id: str) -> Model:
+        """Raises StudioError MODEL_UNKNOWN."""
+        return self._describe(find_model(self.settings, model_id), self.engines())
+
+    def _describe(self, entry: Entry, engines: tuple[Engine, ...]) -> Model:
+        alive = [worker for worker in self._board.read().workers if worker.alive]
+        resident = {model.key: model.memory_bytes for w in alive for model in w.resident}
+        sample = alive[0].memory if alive else memory.sample()
+        machine = Machine(
+            total_bytes=sample.total_bytes,
+            on_gpu=sample.kind != "cpu",
+            native=frozenset(Precision) if sample.kind != "cpu" else cpu_native(),
+        )
+        model = describe(entry, machine, resident)
+        on_engines = engine_variants(entry, this_host(), engines, resident)
+        return model.model_copy(update={"variants": (*model.variants, *on_engines)})
+
+    # ---- jobs --------------------------------------------------------------------------------
+
+    def check(self, request: GenerateRequest) -> None:
+        """Raise what `generate` would, without queueing anything."""
+        entry = find_model(self.settings, request.model)
+        check_request(request, self._describe(entry, self.engines()), entry)
+
+    def generate(self, request: GenerateRequest, owner: str | None) -> str:
+        """Queue pictures; the job's id.
+
+        Raises StudioError MODEL_UNKNOWN, VARIANT_*, PROMPT_*, SIZE_*, *_OUT_OF_RANGE,
+        TOO_MANY_WAITING.
+        """
+        self.check(request)
+        work = request.count * request.steps * request.width * request.height / 1024**2
+        key = variant_key(request.model, request.precision, request.runtime)
+        return self._submit(JobKind.GENERATE, owner, request.prompt, key, request, work)
+
+    def verify(self, request: VerifyRequest, owner: str | None) -> str:
+        """Queue a check of a model's files; the job's id. Raises StudioError MODEL_UNKNOWN."""
+        entry = find_model(self.settings, request.model)
+        work = max(entry.size_bytes, 1) / 1024**2
+        return self._submit(JobKind.VERIFY, owner, entry.name, f"{entry.id}/files", request, work)
+
+    # ---- engines -----------------------------------------------------------------------------
+
+    def build_engine(self, request: EngineRequest, owner: str | None) -> str:
+        """Queue the building of engines; the job's id.
+
+        Raises StudioError MODEL_UNKNOWN, VARIANT_UNKNOWN, MODEL_FILES_CORRUPTED, PROFILE_INVALID,
+        TARGET_UNSUPPORTED, TENSORRT_MISSING, TOO_MANY_WAITING.
+        """
+        entry = find_model(self.settings, request.model)
+        builds = plan_builds(request, entry, this_host())
+        key = variant_key(request.model, request.precision, request.runtime)
+        title = f"{entry.name} {request.precision} {request.runtime} {builds[0].key.target}"
+        return self._submit(JobKind.ENGINE, owner, title, key, request, float(len(builds)))
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Every engine on disk and where it stands, newest first."""
+        return list_engines(self.settings, this_host())
+
+    def inspect_engine(self, engine_id: str) -> EngineView:
+        """Raises StudioError ENGINE_NOT_FOUND."""
+        return view_of(self.settings, find_engine(self.settings, engine_id, this_host()))
+
+    def delete_engine(self, engine_id: str) -> int:
+        """Delete an engine; the bytes freed. Raises StudioError ENGINE_NOT_FOUND."""
+        return delete_engine(self.settings, engine_id)
+
+    # ---- jobs: what they share -----------------------------------------------------------------
+
+    def _submit(
+        self,
+        kind: JobKind,
+        owner: str | None,
+        title: str,
+        variant: str,
+        request: GenerateRequest | VerifyRequest | EngineRequest,
+        work: float,
+    ) -> str:
+        row = new_job(
+            kind=kind,
+            queue=QUEUE_OF[kind],
+            priority=PRIORITY_OF[kind],
+            owner=owner or "local",
+            title=title,
+            variant=variant,
+            request=request.model_dump(mode="json"),
+            work=work,
+        )
+        self._queue.submit(row, self.settings.max_waiting_jobs)
+        self._board.forget()
+        self._follower.snapshot(row)
+        return row.id
+
+    def job(self, job_id: str, owner: str | None) -> JobSnapshot:
+        """What is known of a job now. Raises StudioError JOB_NOT_FOUND."""
+        return self._snapshot(self._row(job_id, owner))
+
+    def _row(self, job_id: str, owner: str | None) -> JobRow:
+        row = self._store.find(job_id)
+        if row is None or owner not in (None, row.owner):
+            raise StudioError(Code.JOB_NOT_FOUND)
+        return row
+
+    def _snapshot(self, row: JobRow) -> JobSnapshot:
+        snapshot = self._follower.snapshot(row)
+        if snapshot.state is not JobState.QUEUED:
+            return snapshot
+        position, wait_s = self._board.read().places.get(row.id, (None, None))
+        return snapshot.model_copy(update={"position": position, "wait_s": wait_s})
+
+    def wait(
+        self,
+        job_id: str,
+        owner: str | None,
+        timeout_s: float,
+        until: Callable[[JobSnapshot], bool] = has_ended,
+    ) -> JobSnapshot:
+        """The job once `until` holds of it, or when it has ended, or when the time is up."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            row = self._row(job_id, owner)
+            left = deadline - time.monotonic()
+            if not row.state.is_live or left <= 0:
+                return self._snapshot(row)
+            snapshot = self._follower.wait(row, until, left)
+            if snapshot is not None and until(snapshot):
+                return snapshot
+
+    def cancel(self, job_id: str, owner: str | None) -> None:
+        """Raises StudioError JOB_NOT_FOUND, JOB_NOT_CANCELLABLE."""
+        self._queue.cancel(self._row(job_id, owner))
+        self._board.forget()
+
+    def retry(self, job_id: str, owner: str | None) -> None:
+        """Queue an ended job again under its id.
+
+        Raises StudioError JOB_NOT_FOUND, JOB_NOT_RETRYABLE, JOB_KEEPS_CRASHING.
+        """
+        self._queue.retry(self._row(job_id, owner))
+        self._board.forget()
+
+    def delete(self, job_id: str, owner: str | None) -> None:
+        """Delete an ended job and its pictures. Raises StudioError JOB_NOT_FOUND,
+        JOB_STILL_RUNNING."""
+        row = self._row(job_id, owner)
+        if row.state.is_live:
+            raise StudioError(Code.JOB_STILL_RUNNING)
+        delete_job(self.settings, self._store, self._queue, row)
+
+    def history(
+        self, owner: str | None, search: str = "", limit: int = 30, offset: int = 0
+    ) -> HistoryPage:
+        """The owner's jobs, newest first, whose title holds `search`."""
+        conditions = [] if owner is None else [jobs.c.owner == owner]
+        if search:
+            conditions.append(jobs.c.title.icontains(search, autoescape=True))
+        rows = self._store.select(*conditions, limit=limit, offset=offset)
+        return HistoryPage(
+            jobs=tuple(self._snapshot(row) for row in rows),
+            total=self._store.count(*conditions),
+        )
+
+    def owners(self, job_ids: list[str]) -> dict[str, str]:
+        """Who each of these jobs belongs to; for the machine's own user."""
+        return {row.id: row.owner for row in self._store.select(jobs.c.id.in_(job_ids))}
+
+    def live_jobs(self, owner: str | None) -> tuple[JobSnapshot, ...]:
+        """The owner's running and waiting jobs, in order."""
+        live = self._board.read().live
+        return tuple(self._snapshot(row) for row in live if owner in (None, row.owner))
+
+    def queue(self, owner: str | None) -> tuple[QueueEntry, ...]:
+        """Everybody's running and waiting jobs, in order; what they are about only of one's own."""
+        board = self._board.read()
+        return tuple(_entry(row, owner in (None, row.owner), board.places) for row in board.live)
+
+    # ---- the machine -------------------------------------------------------------------------
+
+    def status(self) -> StudioStatus:
+        board = self._board.read()
+        running = sum(row.state is JobState.RUNNING for row in board.live)
+        return StudioStatus(
+            version=studio_version(),
+            workers=board.workers,
+            waiting=len(board.live) - running,
+            running=running,
+        )
+
+    def health(self) -> Health:
+        workers = self._board.read().workers
+        worker = "ready" if any(w.alive for w in workers) else "missing"
+        return Health(status="ok", version=studio_version(), worker=worker)
+
+    def unload(self, key: str) -> None:
+        """Have every worker let a resident model go; done within a second.
+
+        Raises StudioError MODEL_IN_USE.
+        """
+        for worker in self._store.workers():
+            for model in worker.resident:
+                if model.key == key and model.in_use:
+                    raise StudioError(Code.MODEL_IN_USE, variant=key)
+                if model.key == key:
+                    self._store.request_unload(worker.name, key)
+
+    # ---- pictures ----------------------------------------------------------------------------
+
+    def owner_of_file(self, file: Path) -> str | None:
+        """Whose job a file below `outputs/` or `previews/` belongs to; None for any other file."""
+        resolved = file.resolve()
+        for root in (self.settings.outputs, self.settings.previews):
+            if resolved.is_relative_to(root.resolve()) and resolved != root.resolve():
+                row = self._store.find(resolved.relative_to(root.resolve()).parts[0])
+                return row.owner if row else None
+        return None
+
+    def settings_of_image(self, file: Path) -> GenerateRequest:
+        """The request a PNG was made from. Raises StudioError IMAGE_UNREADABLE,
+        IMAGE_WITHOUT_SETTINGS."""
+        return read_request(file)
+
+
+def _entry(row: JobRow, mine: bool, places: dict[str, Place]) -> QueueEntry:
+    position, wait_s = places.get(row.id, (None, None))
+    return QueueEntry(
+        mine=mine,
+        id=row.id if mine else None,
+        title=row.title if mine else None,
+        kind=row.kind,
+        variant=row.variant,
+        state=row.state,
+        position=position,
+        wait_s=wait_s,
+        created_at=row.created_at,
+    )
