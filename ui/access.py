@@ -1,0 +1,136 @@
+"""Who asks: a signed-in user, a browser known by its cookie, or one session of an API client.
+
+The page only names the owner; whether something is theirs is decided in the backend.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import gradio as gr
+from fastapi import Request
+
+from backend.errors import Code, StudioError
+
+VISITOR_COOKIE = "studio_visitor"
+VISITOR = re.compile(r"[0-9a-f]{32}")
+PAGE_HEADER = "x-studio-page"
+
+
+def new_visitor() -> str:
+    """A random 128-bit id."""
+    return secrets.token_hex(16)
+
+
+def visitor_of(cookies: Mapping[str, str]) -> str | None:
+    visitor = cookies.get(VISITOR_COOKIE, "")
+    return visitor if VISITOR.fullmatch(visitor) else None
+
+
+def http_request(event: gr.Request) -> Request:
+    """The HTTP request that brought a Gradio event."""
+    assert event.request is not None
+    return event.request
+
+
+def owner_of(request: gr.Request) -> str:
+    """The owner of what a Gradio event or API call makes."""
+    if request.username:
+        return f"user:{request.username}"
+    visitor = visitor_of(http_request(request).cookies)
+    if visitor:
+        return f"visitor:{visitor}"
+    return f"session:{request.session_hash or new_visitor()}"
+
+
+def signed_in(request: Request) -> str | None:
+    """The name that signed in through Gradio's own login, if any."""
+    gradio_app = request.app.state.gradio
+    for kind in ("access-token", "access-token-unsecure"):
+        token = request.cookies.get(f"{kind}-{gradio_app.cookie_id}")
+        if token in gradio_app.tokens:
+            return str(gradio_app.tokens[token])
+    return None
+
+
+def page_owner(request: Request) -> str:
+    """The owner of what a request to our own routes asks for.
+
+    Raises StudioError ACCESS_DENIED where one has to sign in first, for a browser without its
+    cookie, and for a change that another site asks for.
+    """
+    user = signed_in(request)
+    if request.app.state.gradio.auth is not None and user is None:
+        raise StudioError(Code.ACCESS_DENIED)
+    if request.method != "GET" and PAGE_HEADER not in request.headers:
+        raise StudioError(Code.ACCESS_DENIED)
+    if user:
+        return f"user:{user}"
+    visitor = visitor_of(request.cookies)
+    if visitor is None:
+        raise StudioError(Code.ACCESS_DENIED)
+    return f"visitor:{visitor}"
+
+
+def read_accounts(file: Path) -> list[tuple[str, str]]:
+    """The accounts of a file of `name:password` lines; blank lines and `#` comments are skipped."""
+    accounts = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, password = line.partition(":")
+        if not (name.strip() and colon and password):
+            raise StudioError(
+                Code.SETTING_INVALID, name="auth", problem=f"{file}, line {number}: name:password"
+            )
+        accounts.append((name.strip(), password.strip()))
+    if not accounts:
+        raise StudioError(Code.SETTING_INVALID, name="auth", problem=f"{file} names nobody")
+    return accounts
+
+
+class Sessions(dict[str, str]):
+    """Who is signed in, by token: Gradio's own table, kept in a file so that a restart of the
+    server signs nobody out."""
+
+    def __init__(self, home: Path) -> None:
+        self._file = home / "sessions.json"
+        kept = json.loads(self._file.read_text()) if self._file.exists() else {}
+        super().__init__(kept.get("tokens", {}))
+        self.cookie_id: str = kept.get("cookie_id") or secrets.token_urlsafe(16)
+
+    def __setitem__(self, token: str, name: str) -> None:
+        super().__setitem__(token, name)
+        self._save()
+
+    def __delitem__(self, token: str) -> None:
+        super().__delitem__(token)
+        self._save()
+
+    def _save(self) -> None:
+        fresh = self._file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps({"cookie_id": self.cookie_id, "tokens": self}))
+        fresh.replace(self._file)
+
+
+class FileKeys:
+    """Signs file addresses for API clients, who have no cookie to show when they fetch one."""
+
+    def __init__(self, home: Path) -> None:
+        file = home / "file-key"
+        if not file.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_hex(32))
+        self._secret = bytes.fromhex(file.read_text())
+
+    def sign(self, job_id: str, name: str) -> str:
+        return hmac.new(self._secret, f"{job_id}/{name}".encode(), hashlib.sha256).hexdigest()
+
+    def allows(self, job_id: str, name: str, key: str) -> bool:
+        return hmac.compare_digest(self.sign(job_id, name), key)

@@ -1,0 +1,148 @@
+"""The page's private routes: what is going on now, and the few things that buttons ask for.
+
+The page asks for news every third of a second while a job of its reader runs, once a second
+otherwise, and not at all while nobody looks. Each part comes with a mark of its content; a part
+whose mark the page already has is left out.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from zlib import crc32
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from backend.contracts import JobSnapshot, JobState
+from backend.errors import Code, StudioError
+from ui.access import page_owner
+from ui.document import theme_of
+from ui.i18n import language_of
+from ui.parts.history import history
+from ui.parts.queue_panel import queue_panel
+from ui.parts.stage import stage
+from ui.parts.start import models_state
+from ui.parts.status_bar import choices, status_bar
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+
+MAX_PICTURE_BYTES = 64 * 1024**2
+
+
+class Viewer(BaseModel):
+    """What one open page looks at and already shows."""
+
+    pinned: str = ""
+    """The job that its reader chose to look at."""
+    last: str = ""
+    """The job that it showed last."""
+    seen: str = ""
+    """`part.mark,part.mark`: what it shows now."""
+
+
+class Unload(BaseModel):
+    key: str
+
+
+def live_state(
+    studio: "Studio", owner: str, language: str, theme: str, viewer: Viewer
+) -> dict[str, Any]:
+    """All that the page draws by itself, less what the viewer already has."""
+    live = studio.live_jobs(owner)
+    job = viewed_job(studio, owner, live, viewer)
+    parts = {
+        "status": status_bar(studio.status(), language),
+        "choices": choices(language, theme),
+        "queue": queue_panel(studio.queue(owner), language),
+        "stage": stage(job, language, time.time()) if job else "",
+    }
+    marks = {name: f"{crc32(html.encode()):x}" for name, html in parts.items()}
+    seen = set(viewer.seen.split(","))
+    return {
+        "live": [each.id for each in live],
+        "job": job.id if job else "",
+        "running": bool(job and job.state.is_live),
+        "progress": job.step / job.total if job and job.state.is_live and job.total else None,
+        "marks": marks,
+        "parts": {name: parts[name] for name in parts if f"{name}.{marks[name]}" not in seen},
+    }
+
+
+def viewed_job(
+    studio: "Studio", owner: str, live: tuple[JobSnapshot, ...], viewer: Viewer
+) -> JobSnapshot | None:
+    """The chosen job, else the one that runs, else the last one shown, else the newest."""
+    if viewer.pinned and (pinned := _job_or_none(studio, viewer.pinned, owner)):
+        return pinned
+    running = [job for job in live if job.state == JobState.RUNNING] or live
+    if running:
+        return running[0]
+    if viewer.last and (last := _job_or_none(studio, viewer.last, owner)):
+        return last
+    newest = studio.history(owner, limit=1).jobs
+    return newest[0] if newest else None
+
+
+def _job_or_none(studio: "Studio", job_id: str, owner: str) -> JobSnapshot | None:
+    """None once it has been deleted, which is no news to who looks at it."""
+    try:
+        return studio.job(job_id, owner)
+    except StudioError as error:
+        if error.code != Code.JOB_NOT_FOUND:
+            raise
+        return None
+
+
+def live_routes(studio: "Studio") -> APIRouter:
+    router = APIRouter(prefix="/studio")
+
+    @router.get("/live")
+    def read_live(
+        request: Request, pinned: str = "", last: str = "", seen: str = ""
+    ) -> dict[str, Any]:
+        viewer = Viewer(pinned=pinned, last=last, seen=seen)
+        owner, language = page_owner(request), language_of(request)
+        return live_state(studio, owner, language, theme_of(request), viewer)
+
+    @router.get("/models")
+    def read_models(request: Request) -> dict[str, Any]:
+        page_owner(request)
+        return models_state(studio.models(), language_of(request))
+
+    @router.get("/history")
+    def read_history(request: Request, search: str = "", limit: int = 30) -> dict[str, str]:
+        page = studio.history(page_owner(request), search[:500], limit=min(max(limit, 1), 3000))
+        return {"html": history(page, search, language_of(request))}
+
+    @router.post("/jobs/{job_id}/{action}")
+    def act(
+        request: Request, job_id: str, action: Literal["cancel", "retry", "delete"]
+    ) -> dict[str, str]:
+        getattr(studio, action)(job_id, page_owner(request))
+        return {"job": job_id}
+
+    @router.post("/unload")
+    def unload(request: Request, body: Unload) -> dict[str, str]:
+        page_owner(request)
+        studio.unload(body.key)
+        return {"key": body.key}
+
+    @router.post("/settings")
+    async def read_settings(request: Request) -> dict[str, Any]:
+        """The settings that a picture carries; the body is the picture's file."""
+        page_owner(request)
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            size = 0
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_PICTURE_BYTES:
+                    raise StudioError(Code.IMAGE_UNREADABLE)
+                file.write(chunk)
+            file.flush()
+            found = await run_in_threadpool(studio.settings_of_image, Path(file.name))
+        return found.model_dump(mode="json")
+
+    return router

@@ -1,0 +1,38 @@
+"""One's own jobs, newest first, as thumbnails that open on the stage."""
+
+from backend.contracts import HistoryPage, JobSnapshot
+from ui.files import file_address
+from ui.i18n import t
+from ui.parts.job_card import state_mark
+from ui.parts.markup import button, esc
+
+
+def history(page: HistoryPage, search: str, language: str) -> str:
+    """The list; the search field around it is part of the page."""
+    if not page.jobs:
+        key = "page.history.nothing_found" if search else "page.history.empty"
+        return f'<p class="s-muted">{esc(t(key, language, search=search[:80]))}</p>'
+    items = "".join(_entry(job, language) for job in page.jobs)
+    more = ""
+    if page.total > len(page.jobs):
+        more = button(t("page.history.more", language), "more", kind="quiet")
+    return f'<ul class="s-history">{items}</ul>{more}'
+
+
+def _entry(job: JobSnapshot, language: str) -> str:
+    if job.images:
+        image = job.images[0]
+        face = (
+            f'<img src="{esc(file_address(job, image))}" alt="" loading="lazy" decoding="async" '
+            f'width="{image.width}" height="{image.height}">'
+        )
+        if len(job.images) > 1:
+            face += f'<b class="s-count">{len(job.images)}</b>'
+    else:
+        face = state_mark(job.state, language)
+    return (
+        f'<li data-key="{esc(job.id)}"><button type="button" data-action="show" '
+        f'data-job="{esc(job.id)}" data-state="{esc(job.state)}" title="{esc(job.title[:300])}" '
+        f'aria-label="{esc(t("page.history.open", language, prompt=job.title[:120]))}">'
+        f"{face}</button></li>"
+    )
