@@ -1,0 +1,14 @@
+"""Measurements of the studio; figures that depend on the machine are ratios within one run."""
+
+import importlib
+from collections.abc import Iterator
+
+from benchmarks.measure import Result
+
+NAMES = ("startup", "latency", "overhead", "viewers", "page", "precisions")
+
+
+def run(names: list[str]) -> Iterator[Result]:
+    """The results of the benchmarks named, or of all, as they come."""
+    for name in names or NAMES:
+        yield from importlib.import_module(f"benchmarks.{name}").measure()

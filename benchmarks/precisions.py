@@ -1,0 +1,57 @@
+"""The same prompts at every precision that runs on this machine, against the torch reference."""
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from backend.contracts import EngineRequest, GenerateRequest, Precision, Runtime
+from backend.studio import Studio
+from benchmarks.measure import OWNER, PATIENCE_S, Result, median, native_request, served
+
+BUILD_PATIENCE_S = 600.0
+PROMPTS = (
+    "a red circle left of a blue square",
+    "a yellow star above a purple heart",
+    "a boat with red sails on the sea at sunset",
+    "a house and trees in snow",
+    "a beautiful photograph of Mt. Fuji during cherry blossom",
+    "a night sky with a moon and stars",
+)
+ENGINES = (Precision.FP32, Precision.FP8, Precision.INT8)
+
+
+def pictures(studio: Studio, **changes: object) -> tuple[list[np.ndarray], float]:
+    """One picture a prompt, and the median milliseconds of a denoising step."""
+    found, step_ms = [], []
+    for prompt in PROMPTS:
+        request: GenerateRequest = native_request(studio, prompt=prompt, **changes)
+        job = studio.wait(studio.generate(request, OWNER), OWNER, PATIENCE_S)
+        assert job.result is not None, job.error
+        found.append(np.asarray(Image.open(job.images[0].path)))
+        step_ms.append(job.result["metrics"]["step_ms"])
+    return found, median(step_ms[1:])
+
+
+def measure() -> list[Result]:
+    results = []
+    with served() as (studio, _, _):
+        reference, reference_ms = pictures(studio)
+        for precision in ENGINES:
+            asked = EngineRequest(
+                model="demo-flux", precision=precision, runtime=Runtime.ONNXRUNTIME
+            )
+            job = studio.wait(studio.build_engine(asked, OWNER), OWNER, BUILD_PATIENCE_S)
+            assert job.result is not None, job.error
+            made, step_ms = pictures(studio, precision=precision, runtime=Runtime.ONNXRUNTIME)
+            pairs = list(zip(made, reference, strict=True))
+            psnr = [float(peak_signal_noise_ratio(b, a)) for a, b in pairs]
+            ssim = [float(structural_similarity(b, a, channel_axis=2)) for a, b in pairs]
+            name = f"{precision} onnxruntime"
+            results += [
+                Result(f"{name}: build", (job.finished_at or 0) - (job.started_at or 0), "s"),
+                Result(f"{name}: step over torch fp32", step_ms / reference_ms, "x"),
+                Result(f"{name}: PSNR, median", median(psnr), "dB"),
+                Result(f"{name}: PSNR, worst", min(psnr), "dB"),
+                Result(f"{name}: SSIM, median", median(ssim), ""),
+            ]
+    return results

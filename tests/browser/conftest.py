@@ -1,0 +1,126 @@
+"""The real studio with the demo model, and a real browser."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from backend.settings import Settings
+from tests.conftest import free_port
+from tests.support import ROOT, environment, until
+
+PATIENCE_S = 30
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Server:
+    """`spark-studio serve` with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home)
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.log = home.parent / f"{home.name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *arguments: str) -> "Server":
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "app.py", "serve", "--port", str(self.port), *arguments],
+                cwd=ROOT,
+                env=environment(self.settings),
+                stdout=log,
+                stderr=log,
+            )
+        until(self.is_ready, f"the studio to be ready: see {self.log}")
+        return self
+
+    def is_ready(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.address}/healthz", timeout=5).json()
+        except httpx.HTTPError:
+            return False
+        return bool(answer["worker"] == "ready")
+
+    def _child(self, word: str) -> psutil.Process:
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children()
+        return next(child for child in children if word in " ".join(child.cmdline()))
+
+    def kill_web(self) -> None:
+        self._child(" web ").kill()
+
+    def kill_worker(self) -> None:
+        self._child("backend.jobs.worker").kill()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The studio that most tests share; each comes with a browser context of its own."""
+    made = Server(tmp_path_factory.mktemp("studio") / "home")
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium where there is one, else Playwright's own."""
+    program = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    expect.set_options(timeout=PATIENCE_S * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser, server: Server) -> Iterator[Callable[..., BrowserContext]]:
+    """Makes browser contexts: people with cookies of their own."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        defaults: dict[str, Any] = {
+            "locale": "en-US",
+            "color_scheme": "light",
+            "base_url": server.address,
+        }
+        context = browser.new_context(**(defaults | options))
+        context.set_default_timeout(PATIENCE_S * 1000)
+        made.append(context)
+        return context
+
+    yield make
+    for context in made:
+        context.close()
+
+
+@pytest.fixture
+def page(new_context: Callable[..., BrowserContext]) -> Page:
+    """The studio's page, ready to be used."""
+    from tests.browser.actions import open_page
+
+    return open_page(new_context())

@@ -1,0 +1,92 @@
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.settings import Settings
+from backend.studio import Studio
+
+DEBIAN_POSTGRES = "/usr/lib/postgresql"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found:
+        return found
+    installed = sorted(Path(DEBIAN_POSTGRES).glob(f"*/bin/{name}"))
+    if not installed:
+        pytest.skip(f"{name} is not installed")
+    return str(installed[-1])
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A real Postgres server of our own; its URL without a database's name.
+
+    Postgres does not run as root, so a root test session hands it to `nobody`.
+    """
+    user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    folder = Path(tempfile.mkdtemp(prefix="studio-postgres-"))
+    data, port = folder / "data", free_port()
+    if os.geteuid() == 0:
+        shutil.chown(folder, user)
+
+    def run(name: str, *arguments: str) -> None:
+        subprocess.run(
+            [_program(name), *arguments], check=True, cwd=folder, capture_output=True, user=user
+        )
+
+    run("initdb", "-D", str(data), "-U", "studio", "--auth=trust", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    run("pg_ctl", "-D", str(data), "-l", str(folder / "log"), "-w", "-o", options, "start")
+    try:
+        yield f"postgresql://studio@127.0.0.1:{port}"
+    finally:
+        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A home of its own, on SQLite."""
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """The same home on each kind of database."""
+    if request.param == "sqlite":
+        return settings
+    import psycopg
+
+    server = request.getfixturevalue("postgres")
+    name = f"studio_{os.getpid()}_{free_port()}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return settings.model_copy(update={"database_url": f"{server}/{name}"})
+
+
+@pytest.fixture
+def studio(settings: Settings) -> Iterator[Studio]:
+    studio = Studio(settings)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def any_studio(any_settings: Settings) -> Iterator[Studio]:
+    studio = Studio(any_settings)
+    yield studio
+    studio.close()

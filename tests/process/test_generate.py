@@ -1,0 +1,74 @@
+"""The pictures of a job are those of the plain diffusers call."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from backend.contracts import JobState, Precision
+from backend.images.pipeline import load_pipeline
+from backend.images.preview import load_colours
+from backend.models.catalog import find_model
+from backend.studio import Studio
+from tests.support import OWNER, PATIENCE_S, request, running_worker
+
+
+def plain(studio: Studio, precision: Precision, seed: int) -> np.ndarray:
+    entry = find_model(studio.settings, "demo-flux")
+    assert entry.folder is not None
+    pipeline = load_pipeline(entry.folder, entry.id, precision, torch.device("cpu"))
+    asked = request()
+    picture = pipeline(
+        asked.prompt,
+        height=asked.height,
+        width=asked.width,
+        num_inference_steps=asked.steps,
+        guidance_scale=asked.guidance,
+        generator=torch.Generator("cpu").manual_seed(seed),
+        max_sequence_length=entry.limits.max_prompt_tokens,
+    ).images[0]
+    return np.asarray(picture)
+
+
+def test_pixels_are_those_of_the_plain_call_in_every_precision(studio: Studio) -> None:
+    precisions = (Precision.FP32, Precision.BF16)
+    with running_worker(studio.settings):
+        ids = [studio.generate(request(precision=p, count=2), OWNER) for p in precisions]
+        jobs = [studio.wait(job_id, OWNER, PATIENCE_S) for job_id in ids]
+        for job in jobs:
+            assert job.state is JobState.SUCCEEDED, job.error
+        resident = {model.key for model in studio.status().workers[0].resident}
+    assert resident >= {"demo-flux/fp32/torch"}
+    for precision, job in zip(precisions, jobs, strict=True):
+        for image in job.images:
+            made = np.asarray(Image.open(image.path))
+            assert (made == plain(studio, precision, image.seed)).all(), (precision, image.seed)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (256, 64), (80, 256), (256, 256)])
+def test_every_size_within_the_limits_works(studio: Studio, size: tuple[int, int]) -> None:
+    width, height = size
+    with running_worker(studio.settings):
+        job_id = studio.generate(request(width=width, height=height, steps=2), OWNER)
+        job = studio.wait(job_id, OWNER, PATIENCE_S)
+    assert job.state is JobState.SUCCEEDED, job.error
+    with Image.open(job.images[0].path) as picture:
+        assert picture.size == size
+
+
+def test_previews_are_made_while_denoising_and_gone_afterwards(studio: Studio) -> None:
+    settings = studio.settings
+    with running_worker(settings):
+        job_id = studio.generate(request(steps=100), OWNER)
+        job = studio.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
+        if job.preview is None:
+            assert load_colours(settings.home / "preview_colours" / "demo-flux.json")
+            job_id = studio.generate(request(steps=100), OWNER)
+            job = studio.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
+        assert job.preview is not None
+        with Image.open(job.preview) as preview:
+            assert preview.size == (16, 16)
+        studio.wait(job_id, OWNER, PATIENCE_S)
+    assert not Path(job.preview).exists()
