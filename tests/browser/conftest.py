@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,18 @@ class Server:
         return next(child for child in children if word in " ".join(child.cmdline()))
 
     def kill_web(self) -> None:
-        self._child(" web ").kill()
+        web = self._child(" web ")
+        web.kill()
+        web.wait()
+
+    @contextmanager
+    def frozen_web(self) -> Iterator[None]:
+        web = self._child(" web ")
+        web.suspend()
+        try:
+            yield
+        finally:
+            web.resume()
 
     def kill_worker(self) -> None:
         self._child("backend.jobs.worker").kill()
