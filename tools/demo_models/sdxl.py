@@ -19,7 +19,7 @@ from tools.demo_models.train_sdxl import epsilon_prediction
 from tools.demo_models.train_text import Features
 
 TOKENIZERS = ("clip",)
-SECONDS = Seconds(vae=230, text=50, denoiser=840, distil=0, decoder=80)
+SECONDS = Seconds(vae=180, text=40, denoiser=520, distil=0, decoder=60)
 VAE_WIDTHS = (32, 64, 64, 96)
 CLIP_WIDTH, CLIP2_WIDTH = 64, 128
 TIME_IDS, TIME_WIDTH = 6, 32
