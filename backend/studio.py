@@ -158,7 +158,7 @@ class Studio:
         """
         entry = find_model(self.settings, request.model)
         needs_of_request(entry, request)
-        key = f"{entry.id}/{request.precision or 'files'}"
+        key = f"{entry.id}/files"
         work = max(entry.size_bytes, 1) / 1024**2
         return self._submit(JobKind.FETCH, owner, entry.name, key, request, work)
 

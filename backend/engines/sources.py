@@ -6,6 +6,19 @@ from backend.models import files, preexported
 from backend.models.catalog import Entry
 from backend.models.families import flux
 from backend.models.hub_cache import snapshot_of
+from backend.models.needs import needs_of
+
+
+def offers(entry: Entry, precision: Precision, runtime: Runtime) -> bool:
+    """Whether there is pre-exported ONNX for a variant."""
+    return runtime is Runtime.TENSORRT and preexported.exists_for(entry.id, precision)
+
+
+def is_here(entry: Entry, precision: Precision, runtime: Runtime) -> bool:
+    """Whether a variant's engines can be built without fetching anything."""
+    if entry.folder is not None or not offers(entry, precision, runtime):
+        return entry.folder is not None
+    return all(need.is_here() for need in needs_of(entry, EngineSource.PREEXPORTED, precision))
 
 
 def source_of(request: EngineRequest, entry: Entry) -> EngineSource:
@@ -13,9 +26,7 @@ def source_of(request: EngineRequest, entry: Entry) -> EngineSource:
 
     Raises StudioError PREEXPORTED_MISSING.
     """
-    offered = request.runtime is Runtime.TENSORRT and preexported.exists_for(
-        entry.id, request.precision
-    )
+    offered = offers(entry, request.precision, request.runtime)
     if request.source is EngineSource.PREEXPORTED and not offered:
         raise StudioError(
             Code.PREEXPORTED_MISSING, model=entry.id, precision=str(request.precision)

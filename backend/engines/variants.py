@@ -13,7 +13,7 @@ from backend.contracts import (
 from backend.engines.cache import Host
 from backend.engines.host import CPU, edition_for
 from backend.engines.plan import default_target, engine_runtimes
-from backend.engines.sources import takes_place
+from backend.engines.sources import is_here, offers, takes_place
 from backend.errors import StudioError
 from backend.language import Text, text
 from backend.models import preexported
@@ -82,7 +82,7 @@ def _standing(
         return VariantState.READY, text("variant.engines_ready")
     if entry.problem:
         return VariantState.IMPOSSIBLE, text("variant.files_missing", problem=entry.problem)
-    if entry.folder is None:
+    if not is_here(entry, precision, runtime):
         return VariantState.DOWNLOADABLE, _not_here(entry, precision, runtime)
     target = default_target(runtime, host)
     try:
@@ -99,7 +99,7 @@ def _standing(
 
 
 def _not_here(entry: Entry, precision: Precision, runtime: Runtime) -> Text:
-    if runtime is Runtime.TENSORRT and preexported.exists_for(entry.id, precision):
+    if offers(entry, precision, runtime):
         repo = preexported.REPOS[entry.id]
         return text("variant.preexported", model=entry.id, precision=str(precision), repo=repo)
     return text("variant.not_here", model=entry.id, size_bytes=entry.size_bytes)

@@ -231,6 +231,10 @@ def test_engines_are_built_of_ready_onnx_without_the_models_weights(world: World
         VariantState.DOWNLOADABLE, VariantState.IMPOSSIBLE,
     }  # fmt: skip
 
+    variants = {(v.precision, v.runtime): v.state for v in studio.model("flux.1-dev").variants}
+    assert variants[Precision.FP8, Runtime.TENSORRT] is VariantState.OTHER_GPU
+    assert variants[Precision.BF16, Runtime.TENSORRT] is VariantState.DOWNLOADABLE
+
     asked = len(hub.requests)
     again = world.ended(studio.build_engine(request, OWNER))
     assert again.result
