@@ -154,7 +154,8 @@ class Studio:
         """Queue a download; the job's id. Access and disk are checked by the job, before a byte is
         fetched.
 
-        Raises StudioError MODEL_UNKNOWN, NOTHING_TO_FETCH, PREEXPORTED_MISSING, TOO_MANY_WAITING.
+        Raises StudioError MODEL_UNKNOWN, NOTHING_TO_FETCH, PREEXPORTED_MISSING, INVALID_REQUEST,
+        TOO_MANY_WAITING.
         """
         entry = find_model(self.settings, request.model)
         needs_of_request(entry, request)
@@ -166,7 +167,7 @@ class Studio:
         """What a download, or that of a build, would take, and what is in its way: no token, no
         access, no room. Asks the hub and waits for it, up to some ten seconds a repository.
 
-        Raises StudioError MODEL_UNKNOWN, NOTHING_TO_FETCH, PREEXPORTED_MISSING.
+        Raises StudioError MODEL_UNKNOWN, NOTHING_TO_FETCH, PREEXPORTED_MISSING, INVALID_REQUEST.
         """
         entry = find_model(self.settings, request.model)
         if isinstance(request, FetchRequest):

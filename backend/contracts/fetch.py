@@ -52,7 +52,7 @@ class FetchPlan(Contract):
     missing_bytes: int
     """What is to be fetched."""
     folder: str
-    """The hub's cache."""
+    """Where the hub's cache is, or will be."""
     disk_free_bytes: int
     problem: ErrorInfo | None = None
     """The first thing in the way: that of a repository, or a disk that is too small."""

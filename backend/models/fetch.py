@@ -1,10 +1,7 @@
 """Fetching what a model needs: what it would take, and the phase of a job that does it."""
 
-import shutil
 from collections.abc import Sequence
 from typing import Any
-
-from huggingface_hub import constants
 
 from backend.contracts import (
     EngineRequest,
@@ -31,7 +28,10 @@ PHASE = "fetch"
 
 
 def needs_of_request(entry: Entry, request: FetchRequest) -> tuple[Need, ...]:
-    """Raises StudioError NOTHING_TO_FETCH, PREEXPORTED_MISSING."""
+    """Raises StudioError NOTHING_TO_FETCH, PREEXPORTED_MISSING, INVALID_REQUEST."""
+    if request.source is EngineSource.EXPORT and (request.precision or request.module):
+        problem = "precision and module are those of ready ONNX; the model itself comes whole"
+        raise StudioError(Code.INVALID_REQUEST, problem=problem)
     needs = needs_of(entry, request.source, request.precision, request.module)
     if not needs:
         raise StudioError(Code.NOTHING_TO_FETCH, model=entry.id)
@@ -45,6 +45,7 @@ def plan_needs(model: str, needs: Sequence[Need]) -> FetchPlan:
     """What fetching would take, and what is in its way. Asks the hub, and waits for it."""
     repos = tuple(_plan_repo(need) for need in needs)
     total, here = sum(repo.total_bytes for repo in repos), sum(repo.here_bytes for repo in repos)
+    folder, free = free_disk(0)
     problem = next((repo.problem for repo in repos if repo.problem), None)
     return FetchPlan(
         model=model,
@@ -52,8 +53,8 @@ def plan_needs(model: str, needs: Sequence[Need]) -> FetchPlan:
         total_bytes=total,
         here_bytes=here,
         missing_bytes=total - here,
-        folder=constants.HF_HUB_CACHE,
-        disk_free_bytes=shutil.disk_usage(free_disk(0)[0]).free,
+        folder=str(folder),
+        disk_free_bytes=free,
         problem=problem or _disk_problem(total - here),
     )
 

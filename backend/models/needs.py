@@ -27,7 +27,8 @@ class Need(BaseModel):
 
     @property
     def layout(self) -> Layout:
-        if self.precision is not None:
+        if self.what == ONNX:
+            assert self.precision is not None
             return preexported.layout(self.precision, self.module)
         return layouts.PIPELINE if self.what == PIPELINE else layouts.SETTINGS
 
@@ -48,7 +49,7 @@ def needs_of(
     """What running or building a model needs from the hub; nothing for a model of a folder.
 
     Pre-exported ONNX comes from a repository of its own, and of the model only what runs around
-    engines. Raises StudioError PREEXPORTED_MISSING.
+    engines. Raises StudioError PREEXPORTED_MISSING, INVALID_REQUEST.
     """
     if not entry.repo:
         return ()
@@ -58,5 +59,8 @@ def needs_of(
         raise StudioError(
             Code.PREEXPORTED_MISSING, model=entry.id, precision=str(precision or "any precision")
         )
+    if module is not None and module not in preexported.MODULES:
+        problem = f"a module is one of {', '.join(preexported.MODULES)}"
+        raise StudioError(Code.INVALID_REQUEST, problem=problem)
     onnx = Need(repo=preexported.REPOS[entry.id], what=ONNX, precision=precision, module=module)
     return (onnx, Need(repo=entry.repo, what=SETTINGS))

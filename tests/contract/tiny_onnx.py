@@ -9,6 +9,9 @@ from onnx import TensorProto, helper
 BF16, INT32, FP8 = TensorProto.BFLOAT16, TensorProto.INT32, TensorProto.FLOAT8E4M3FN
 TOKENS, WIDTH = 512, 128
 DATA = "backbone.onnx_data"
+Shape = list[int | str]
+Inputs = dict[str, tuple[int, Shape]]
+"""Type and shape by name."""
 
 
 def write_all(folder: Path) -> dict[str, bytes]:
@@ -33,8 +36,8 @@ def save(model: onnx.ModelProto, file: Path) -> None:
 
 def _model(
     nodes: list[onnx.NodeProto],
-    inputs: dict[str, tuple[int, list[int | str]]],
-    output: tuple[str, list[int | str]],
+    inputs: Inputs,
+    output: tuple[str, Shape],
     weights: list[TensorProto],
 ) -> onnx.ModelProto:
     given = [helper.make_tensor_value_info(name, *about) for name, about in inputs.items()]
@@ -59,13 +62,13 @@ def _clip() -> onnx.ModelProto:
         helper.make_node("ReduceMean", ["hidden", "axes"], ["pooled_embeddings"], keepdims=0),
     ]
     weights = [_bf16("words", 1000, WIDTH), _ints("axes", 1)]
-    inputs = {"input_ids": (INT32, ["B", 77])}
+    inputs: Inputs = {"input_ids": (INT32, ["B", 77])}
     return _model(nodes, inputs, ("pooled_embeddings", ["B", WIDTH]), weights)
 
 
 def _t5() -> onnx.ModelProto:
     nodes = [helper.make_node("Gather", ["words", "input_ids"], ["text_embeddings"])]
-    inputs = {"input_ids": (INT32, ["B", TOKENS])}
+    inputs: Inputs = {"input_ids": (INT32, ["B", TOKENS])}
     weights = [_bf16("words", 1000, WIDTH)]
     return _model(nodes, inputs, ("text_embeddings", ["B", TOKENS, WIDTH]), weights)
 
@@ -75,12 +78,12 @@ def _vae() -> onnx.ModelProto:
         helper.make_node("Conv", ["latent", "kernel"], ["colours"]),
         helper.make_node("DepthToSpace", ["colours"], ["images"], blocksize=8),
     ]
-    inputs = {"latent": (BF16, ["B", 16, "H", "W"])}
+    inputs: Inputs = {"latent": (BF16, ["B", 16, "H", "W"])}
     return _model(nodes, inputs, ("images", ["B", 3, "8H", "8W"]), [_bf16("kernel", 192, 16, 1, 1)])
 
 
 def transformer(quantised: bool) -> onnx.ModelProto:
-    inputs: dict[str, tuple[int, list[int | str]]] = {
+    inputs: Inputs = {
         "hidden_states": (BF16, ["B", "latent_dim", 64]),
         "encoder_hidden_states": (BF16, ["B", TOKENS, WIDTH]),
         "pooled_projections": (BF16, ["B", WIDTH]),

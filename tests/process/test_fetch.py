@@ -165,6 +165,8 @@ def test_what_does_not_come_from_the_hub_is_not_fetched(world: World) -> None:
         ({"model": "demo-flux"}, Code.NOTHING_TO_FETCH),
         (READY | {"precision": "int8"}, Code.PREEXPORTED_MISSING),
         (READY | {"model": "nothing"}, Code.MODEL_UNKNOWN),
+        (READY | {"module": "unet"}, Code.INVALID_REQUEST),
+        (READY | {"source": "export"}, Code.INVALID_REQUEST),
     ):
         with pytest.raises(StudioError) as refusal:
             world.studio.fetch(FetchRequest.model_validate(request), OWNER)
