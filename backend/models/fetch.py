@@ -16,7 +16,7 @@ from backend.contracts import (
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
-from backend.language import text
+from backend.language import Text, text
 from backend.models.catalog import Entry, find_model
 from backend.models.files import corrupted
 from backend.models.hub import free_disk, make_plan
@@ -127,14 +127,17 @@ def _fetch(
     context.report(PHASE)
 
     def on_news(news: dict[str, Any]) -> None:
-        step, total, rate = news["step"], news["total"], news.get("speed_bytes")
+        progress = {
+            "step": news["step"],
+            "total": news["total"],
+            "rate": news.get("speed_bytes", 0),
+        }
         for plan in news.get("plans", ()):
-            context.report(PHASE, step, total, message=_said(plan))
+            context.report(PHASE, message=_said(plan), **progress)
         for name in news.get("ended", ()):
-            context.report(
-                PHASE, step, total, message=text("job.fetched", repo=news["repo"], name=name)
-            )
-        context.report(PHASE, step, total, rate=rate)
+            fetched = text("job.fetched", repo=news["repo"], name=name)
+            context.report(PHASE, message=fetched, **progress)
+        context.report(PHASE, **progress)
 
     arguments = {"needs": [need.as_data() for need in needs]}
     plans = run_child("backend.models.fetch_child", arguments, on_news, context.check)
@@ -152,7 +155,7 @@ def _fetch(
     return FetchResult(model=model, repos=repos).model_dump(mode="json")
 
 
-def _said(plan: dict[str, Any]) -> Any:
+def _said(plan: dict[str, Any]) -> Text:
     values = {name: plan[name] for name in ("repo", "files", "missing_bytes", "total_bytes")}
     if plan["offline"]:
         return text("job.fetch_offline", repo=plan["repo"])

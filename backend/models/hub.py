@@ -16,7 +16,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
 
 from backend.errors import Code, StudioError
-from backend.models.hub_cache import names_in, snapshot_of, storage_of
+from backend.models.hub_cache import lacking, names_in, snapshot_of, storage_of
 from backend.models.hub_errors import FAILURES, explain, plain
 from backend.models.layouts import Layout
 
@@ -138,9 +138,9 @@ def _chosen(
     repo: str, names: list[str], patterns: Sequence[str] | None, layout: Layout | None
 ) -> list[str]:
     if layout is not None:
-        lacking = layout.lacks(names)
-        if lacking:
-            raise StudioError(Code.HUB_FILES_NOT_FOUND, repo=repo, files=", ".join(lacking))
+        absent = layout.lacks(names)
+        if absent:
+            raise StudioError(Code.HUB_FILES_NOT_FOUND, repo=repo, files=", ".join(absent))
         return layout.choose(names)
     chosen = list(
         filter_repo_objects(names, allow_patterns=None if patterns is None else [*patterns])
@@ -201,12 +201,10 @@ def _plan_from_cache(
 
 def _layout_from_cache(repo: str, revision: str, layout: Layout) -> Plan:
     """Raises StudioError HUB_OFFLINE_INCOMPLETE."""
-    folder = snapshot_of(repo, revision)
-    names = names_in(folder)
-    lacking = layout.lacks(names)
-    if folder is None or lacking:
-        raise StudioError(Code.HUB_OFFLINE_INCOMPLETE, f"missing: {lacking}", repo=repo)
-    return _offline(repo, revision, folder, layout.choose(names))
+    folder, absent = snapshot_of(repo, revision), lacking(repo, layout, revision)
+    if folder is None or absent:
+        raise StudioError(Code.HUB_OFFLINE_INCOMPLETE, f"missing: {absent}", repo=repo)
+    return _offline(repo, revision, folder, layout.choose(names_in(folder)))
 
 
 def _offline(repo: str, revision: str, folder: Path, names: list[str]) -> Plan:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from huggingface_hub import constants
+from huggingface_hub import constants, get_cached_repo_tree
+from huggingface_hub.errors import CachedRepoTreeNotFoundError
 from huggingface_hub.file_download import repo_folder_name
+
+from backend.models.layouts import Layout
 
 
 def storage_of(repo: str) -> Path:
@@ -25,3 +28,14 @@ def names_in(folder: Path | None) -> list[str]:
     if folder is None:
         return []
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def lacking(repo: str, layout: Layout, revision: str = "main") -> list[str]:
+    """What a layout needs of a repository and the cache does not hold: what no model can do
+    without, and what the repository was seen to list."""
+    here = names_in(snapshot_of(repo, revision))
+    try:
+        listed = [file.path for file in get_cached_repo_tree(repo, revision=revision)]
+    except CachedRepoTreeNotFoundError:
+        listed = []
+    return sorted({*layout.lacks(here), *layout.choose(listed)} - set(here))

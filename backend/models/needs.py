@@ -8,7 +8,7 @@ from backend.contracts import EngineSource, Precision
 from backend.errors import Code, StudioError
 from backend.models import layouts, preexported
 from backend.models.catalog import Entry
-from backend.models.hub_cache import names_in, snapshot_of
+from backend.models.hub_cache import lacking
 from backend.models.layouts import Layout
 
 PIPELINE, SETTINGS, ONNX = "pipeline", "settings", "onnx"
@@ -34,7 +34,7 @@ class Need(BaseModel):
 
     def is_here(self) -> bool:
         """Whether the cache holds all of it; the hub is not asked for news."""
-        return not self.layout.lacks(names_in(snapshot_of(self.repo)))
+        return not lacking(self.repo, self.layout)
 
     def as_data(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

@@ -90,6 +90,8 @@ def test_two_repositories_are_one_download(hub: Hub, cache: Path) -> None:
     offline = fetch(hub, cache, HF_HUB_OFFLINE="1")
     assert [plan["offline"] for plan in offline.result] == [True, True]
     assert len(hub.requests) == asked
+    (snapshot(cache, READY) / "transformer.opt/fp8/backbone.onnx_data").unlink()
+    assert fetch(hub, cache, HF_HUB_OFFLINE="1").code == Code.HUB_OFFLINE_INCOMPLETE
     more = fetch(hub, cache, [{"repo": REPO, "what": "pipeline"}], HF_HUB_OFFLINE="1")
     assert more.code == Code.HUB_OFFLINE_INCOMPLETE
     assert "vae/*.safetensors" in more.error["detail"]
