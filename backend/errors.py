@@ -48,6 +48,9 @@ class Code(Name):
     ENGINE_NOT_FOUND = auto()
     ENGINE_BROKEN = auto()
     EXPORT_DIFFERS = auto()
+    PREEXPORTED_MISSING = auto()
+    ONNX_DATA_INVALID = auto()
+    ONNX_UNEXPECTED = auto()
     # quantisation
     QUANTIZATION_LEVEL_UNKNOWN = auto()
     RECIPE_INVALID = auto()
@@ -75,6 +78,7 @@ class Code(Name):
     HUB_UNREACHABLE = auto()
     HUB_OFFLINE_INCOMPLETE = auto()
     DOWNLOAD_INTERRUPTED = auto()
+    NOTHING_TO_FETCH = auto()
     # the machine
     OUT_OF_MEMORY = auto()
     MODEL_TOO_LARGE = auto()

@@ -15,6 +15,8 @@ from backend.contracts import (
     Engine,
     EngineRequest,
     EngineView,
+    FetchPlan,
+    FetchRequest,
     GenerateRequest,
     Health,
     HistoryPage,
@@ -30,6 +32,7 @@ from backend.contracts import (
 from backend.engines.cache import delete_engine, find_engine, list_engines
 from backend.engines.host import this_host
 from backend.engines.plan import plan_builds
+from backend.engines.sources import source_of
 from backend.engines.variants import engine_variants
 from backend.engines.view import view_of
 from backend.errors import Code, StudioError
@@ -52,6 +55,8 @@ from backend.models.catalog import (
     find_models,
     variant_key,
 )
+from backend.models.fetch import needs_of_request, plan_needs
+from backend.models.needs import needs_of
 from backend.settings import Settings
 
 __all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
@@ -145,15 +150,43 @@ class Studio:
         work = max(entry.size_bytes, 1) / 1024**2
         return self._submit(JobKind.VERIFY, owner, entry.name, f"{entry.id}/files", request, work)
 
+    def fetch(self, request: FetchRequest, owner: str | None) -> str:
+        """Queue a download; the job's id. Access and disk are checked by the job, before a byte is
+        fetched.
+
+        Raises StudioError MODEL_UNKNOWN, NOTHING_TO_FETCH, PREEXPORTED_MISSING, INVALID_REQUEST,
+        TOO_MANY_WAITING.
+        """
+        entry = find_model(self.settings, request.model)
+        needs_of_request(entry, request)
+        key = f"{entry.id}/files"
+        work = max(entry.size_bytes, 1) / 1024**2
+        return self._submit(JobKind.FETCH, owner, entry.name, key, request, work)
+
+    def plan_fetch(self, request: FetchRequest | EngineRequest) -> FetchPlan:
+        """What a download, or that of a build, would take, and what is in its way: no token, no
+        access, no room. Asks the hub and waits for it, up to some ten seconds a repository.
+
+        Raises StudioError MODEL_UNKNOWN, NOTHING_TO_FETCH, PREEXPORTED_MISSING, INVALID_REQUEST.
+        """
+        entry = find_model(self.settings, request.model)
+        if isinstance(request, FetchRequest):
+            return plan_needs(entry.id, needs_of_request(entry, request))
+        source = source_of(request, entry)
+        needs = needs_of(entry, source, request.precision, request.module)
+        return plan_needs(entry.id, [need for need in needs if not need.is_here()])
+
     # ---- engines -----------------------------------------------------------------------------
 
     def build_engine(self, request: EngineRequest, owner: str | None) -> str:
-        """Queue the building of engines; the job's id.
+        """Queue the building of engines, and first the fetching of what they are built from where
+        that is not here; the job's id.
 
         Raises StudioError MODEL_UNKNOWN, VARIANT_UNKNOWN, MODEL_FILES_CORRUPTED, PROFILE_INVALID,
-        TARGET_UNSUPPORTED, TENSORRT_MISSING, TOO_MANY_WAITING.
+        TARGET_UNSUPPORTED, TENSORRT_MISSING, PREEXPORTED_MISSING, TOO_MANY_WAITING.
         """
         entry = find_model(self.settings, request.model)
+        request = request.model_copy(update={"source": source_of(request, entry)})
         builds = plan_builds(request, entry, this_host())
         key = variant_key(request.model, request.precision, request.runtime)
         title = f"{entry.name} {request.precision} {request.runtime} {builds[0].key.target}"
@@ -179,7 +212,7 @@ class Studio:
         owner: str | None,
         title: str,
         variant: str,
-        request: GenerateRequest | VerifyRequest | EngineRequest,
+        request: GenerateRequest | VerifyRequest | EngineRequest | FetchRequest,
         work: float,
     ) -> str:
         row = new_job(

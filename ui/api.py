@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from backend.contracts import (
     Contract,
     EngineRequest,
+    FetchRequest,
     GenerateRequest,
     GenerateResult,
     JobSnapshot,
@@ -89,6 +90,7 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
         runtime: str = "tensorrt",
         module: str | None = None,
         target: str | None = None,
+        source: str | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Build engines. Yields the job as it proceeds; those there already are kept."""
         given = {
@@ -97,10 +99,22 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
             "runtime": runtime,
             "module": module,
             "target": target,
+            "source": source,
         }
         with _told():
             yield from _followed(
                 request, lambda owner: studio.build_engine(_valid(EngineRequest, given), owner)
+            )
+
+    def fetch(
+        request: gr.Request, model: str, source: str = "export", precision: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Download a model from the Hugging Face hub, or its pre-exported ONNX. Yields the job as
+        it proceeds, its steps being bytes; what is here already is kept."""
+        given = {"model": model, "source": source, "precision": precision}
+        with _told():
+            yield from _followed(
+                request, lambda owner: studio.fetch(_valid(FetchRequest, given), owner)
             )
 
     def _followed(request: gr.Request, submit: Callable[[str], str]) -> Iterator[dict[str, Any]]:
@@ -112,7 +126,11 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
             raise UnfinishedError(job)
         yield job_data(job, keys, request)
 
-    for name, followed in (("generate", generate), ("build_engine", build_engine)):
+    for name, followed in (
+        ("generate", generate),
+        ("build_engine", build_engine),
+        ("fetch", fetch),
+    ):
         followed.__annotations__["return"] = dict[str, Any]  # of each yield, for the schema
         api(followed, api_name=name, concurrency_limit=WAITING_CALLS)
 

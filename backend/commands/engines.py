@@ -8,7 +8,7 @@ import typer
 from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json
 from backend.commands.session import follow, with_worker
-from backend.contracts import Engine, EngineRequest, Precision, Runtime
+from backend.contracts import Engine, EngineRequest, EngineSource, Precision, Runtime
 from backend.language import human_bytes, human_seconds
 from backend.settings import load_settings
 from backend.studio import Studio
@@ -17,7 +17,7 @@ app = typer.Typer(help="Engines: build, list, look inside, delete.", no_args_is_
 EngineId = Annotated[str, typer.Argument(metavar="ID")]
 FIELDS = {
     "id", "model", "module", "edition", "version", "target", "precision", "runtime", "size_bytes",
-    "build_s", "layer_count", "profile", "relative_error",
+    "build_s", "layer_count", "profile", "relative_error", "source", "onnx_source",
 }  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def _row(engine: Engine) -> tuple[str, ...]:
         engine.state,
         human_bytes(made.size_bytes),
         human_seconds(made.build_s),
+        made.source,
         engine.reason.render(),
     )
 
@@ -45,6 +46,10 @@ def build(
     precision: Precision = Precision.FP32,
     runtime: Runtime = Runtime.TENSORRT,
     module: Annotated[str | None, typer.Option(help="Left out: all of the model's.")] = None,
+    source: Annotated[
+        EngineSource | None,
+        typer.Option(help="Left out: ready ONNX where there is some and the weights are not here."),
+    ] = None,
     target: Annotated[
         str | None, typer.Option(help="GPU to build for, like sm121; left out: this machine's.")
     ] = None,
@@ -53,7 +58,8 @@ def build(
     calibration_steps: Annotated[int | None, typer.Option(min=1)] = None,
     as_json: Json = False,
 ) -> None:
-    """Build the engines of a model's variant. Those that are there already are kept."""
+    """Build the engines of a model's variant, fetching first what they are built from. Those that
+    are there already are kept."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
         request = EngineRequest(
@@ -61,6 +67,7 @@ def build(
             precision=precision,
             runtime=runtime,
             module=module,
+            source=source,
             target=target,
             optimization_level=optimization_level,
             calibration_prompts=calibration_prompts,

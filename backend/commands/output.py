@@ -27,10 +27,13 @@ def failing_plainly(as_json: bool) -> Iterator[None]:
 
 def fail(as_json: bool, info: ErrorInfo) -> NoReturn:
     if as_json:
-        error = {"code": str(info.code), "message": info.message(), "hint": info.hint()}
-        print(json.dumps({"error": error}, ensure_ascii=False))
+        print(json.dumps({"error": error_data(info)}, ensure_ascii=False))
     print(f"{info.code}: {info.message()}\n{info.hint()}", file=sys.stderr)
     raise typer.Exit(1)
+
+
+def error_data(info: ErrorInfo) -> dict[str, str]:
+    return {"code": str(info.code), "message": info.message(), "hint": info.hint()}
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

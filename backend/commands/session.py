@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.contracts import JobSnapshot, JobState
+from backend.contracts import BYTE_PHASES, JobSnapshot, JobState
 from backend.errors import Code, StudioError
 from backend.hardware.gpu import visible_gpus
 from backend.jobs.children import ROOT, child_environment
 from backend.jobs.supervisor import worker_command, worker_names
-from backend.language import say
+from backend.language import human_bytes, human_seconds, say
 from backend.studio import Studio
 
 WORKER_START_S = 60.0
@@ -62,17 +62,21 @@ def follow(studio: Studio, job_id: str) -> JobSnapshot:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[amount]}"),
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(say("phase.queue"), total=None)
+        bar = progress.add_task(say("phase.queue"), total=None, amount="")
 
         def show(snapshot: JobSnapshot) -> bool:
             name = say(f"phase.{snapshot.phase or 'queue'}")
             progress.update(
-                bar, description=name, completed=snapshot.step, total=snapshot.total or None
+                bar,
+                description=name,
+                completed=snapshot.step,
+                total=snapshot.total or None,
+                amount=amount(snapshot),
             )
             return not snapshot.state.is_live
 
@@ -87,3 +91,17 @@ def follow(studio: Studio, job_id: str) -> JobSnapshot:
     if snapshot.state is not JobState.SUCCEEDED:
         raise StudioError(Code.JOB_STOPPED, state=str(snapshot.state))
     return snapshot
+
+
+def amount(job: JobSnapshot) -> str:
+    """How far a phase has come: `3/12`, or `1.2 GiB/33.7 GiB, 110.0 MiB/s, 5 min 01 s left`."""
+    if not job.total:
+        return ""
+    if job.phase not in BYTE_PHASES:
+        return f"{job.step}/{job.total}"
+    parts = [f"{human_bytes(job.step)}/{human_bytes(job.total)}"]
+    if job.steps_per_s:
+        parts.append(f"{human_bytes(job.steps_per_s)}/s")
+    if job.eta_s:
+        parts.append(f"{human_seconds(job.eta_s)} left")
+    return ", ".join(parts)

@@ -12,10 +12,20 @@ from backend.contracts.engines import (
     EngineProfile,
     EngineRequest,
     EngineResult,
+    EngineSource,
     EngineState,
     EngineView,
 )
+from backend.contracts.fetch import (
+    FetchedRepo,
+    FetchFile,
+    FetchPlan,
+    FetchRequest,
+    FetchResult,
+    RepoPlan,
+)
 from backend.contracts.jobs import (
+    BYTE_PHASES,
     LEGAL_TRANSITIONS,
     GenerateMetrics,
     GenerateRequest,
@@ -45,6 +55,7 @@ from backend.errors import ErrorInfo
 from backend.language import Text
 
 __all__ = [
+    "BYTE_PHASES",
     "DROP_CACHES",
     "LEGAL_TRANSITIONS",
     "Contract",
@@ -54,9 +65,15 @@ __all__ = [
     "EngineProfile",
     "EngineRequest",
     "EngineResult",
+    "EngineSource",
     "EngineState",
     "EngineView",
     "ErrorInfo",
+    "FetchFile",
+    "FetchPlan",
+    "FetchRequest",
+    "FetchResult",
+    "FetchedRepo",
     "GenerateMetrics",
     "GenerateRequest",
     "GenerateResult",
@@ -74,6 +91,7 @@ __all__ = [
     "PhaseView",
     "Precision",
     "QueueEntry",
+    "RepoPlan",
     "ResidentModel",
     "Runtime",
     "StudioStatus",

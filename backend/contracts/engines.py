@@ -5,6 +5,15 @@ from backend.errors import Name
 from backend.language import Text
 
 
+class EngineSource(Name):
+    """Where the ONNX of an engine comes from."""
+
+    EXPORT = "export"
+    """Our own export of the model's weights."""
+    PREEXPORTED = "preexported"
+    """The ONNX that the model's makers offer."""
+
+
 class EngineProfile(Contract):
     """The sizes that an engine takes: pixels of a picture's sides, and pictures at once.
 
@@ -28,6 +37,9 @@ class EngineRequest(Contract):
     precision: Precision
     runtime: Runtime = Runtime.TENSORRT
     module: str | None = None
+    source: EngineSource | None = None
+    """None is `preexported` where that exists for the precision and the model's own weights are
+    not here, else `export`."""
     target: str | None = None
     """Compute capability to build for, like sm121; None is this machine's GPU, and a DGX Spark's
     where there is none."""
@@ -77,7 +89,12 @@ class EngineManifest(Contract):
     layer_count: int
     relative_error: float | None
     """Of the ONNX file against torch on real inputs: largest difference over largest value. None
-    where no CPU kernel runs the file."""
+    where no CPU kernel runs the file, or for the reason in `unchecked`."""
+    source: EngineSource = EngineSource.EXPORT
+    onnx_source: str | None = None
+    """`repository@commit/file` of a pre-exported ONNX."""
+    unchecked: Text | None = None
+    """Why the ONNX was not compared with torch."""
     created_at: float
     format: int
 

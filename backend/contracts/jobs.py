@@ -11,6 +11,11 @@ class JobKind(Name):
     GENERATE = "generate"
     VERIFY = "verify"
     ENGINE = "engine"
+    FETCH = "fetch"
+
+
+BYTE_PHASES = frozenset({"fetch", "digest"})
+"""Phases whose steps are bytes."""
 
 
 class JobState(Name):
@@ -126,6 +131,8 @@ class JobEvent(Contract):
     image: ImageResult | None = None
     """A picture that is finished, while others of the job are still to come."""
     memory_bytes: int | None = None
+    rate: float | None = None
+    """Steps per second, where the work itself knows better than the phase's time tells."""
 
 
 class PhaseView(Contract):
@@ -160,6 +167,7 @@ class JobSnapshot(Contract):
     step: int = 0
     total: int = 0
     steps_per_s: float | None = None
+    """Bytes per second in `BYTE_PHASES`."""
     eta_s: float | None = None
     message: Text | None = None
     log: tuple[Text, ...] = ()
@@ -167,7 +175,7 @@ class JobSnapshot(Contract):
     images: tuple[ImageResult, ...] = ()
     peak_memory_bytes: int | None = None
     result: dict[str, Any] | None = None
-    """`GenerateResult`, `VerifyResult` or `EngineResult` as data, once succeeded."""
+    """`GenerateResult`, `VerifyResult`, `EngineResult` or `FetchResult` as data, once succeeded."""
     error: ErrorInfo | None = None
     retryable: bool = False
     first_event_at: float | None = None

@@ -21,6 +21,7 @@ from backend.contracts import (
     Precision,
     Runtime,
 )
+from backend.engines.sources import fingerprint_now
 from backend.errors import Code, StudioError
 from backend.language import Text, text
 from backend.models import files
@@ -101,12 +102,12 @@ def register(settings: Settings, manifest: EngineManifest, unfinished: Path) -> 
 
 def list_engines(settings: Settings, host: Host) -> tuple[Engine, ...]:
     """Every engine, newest first."""
-    models = _fingerprints(settings)
+    models = find_models(settings)
     found = []
     for folder in (settings.home / "engines").glob("[!.]*/"):
         manifest = read_manifest(folder)
         if manifest is not None:
-            fingerprint = models.get(manifest.model)
+            fingerprint = fingerprint_now(manifest, models.get(manifest.model))
             state, reason = standing(manifest, folder, fingerprint, host)
             found.append(Engine(manifest=manifest, state=state, reason=reason))
     return tuple(sorted(found, key=lambda engine: -engine.manifest.created_at))
@@ -118,25 +119,16 @@ def find_engine(settings: Settings, engine_id: str, host: Host) -> Engine:
     manifest = read_manifest(folder)
     if manifest is None:
         raise StudioError(Code.ENGINE_NOT_FOUND, engine=engine_id[:120])
-    fingerprint = _fingerprints(settings).get(manifest.model)
+    fingerprint = fingerprint_now(manifest, find_models(settings).get(manifest.model))
     state, reason = standing(manifest, folder, fingerprint, host)
     return Engine(manifest=manifest, state=state, reason=reason)
-
-
-def _fingerprints(settings: Settings) -> dict[str, str]:
-    """Of the weights of each model that is here."""
-    return {
-        entry.id: files.fingerprint(entry.folder, entry.digests)
-        for entry in find_models(settings).values()
-        if entry.folder is not None
-    }
 
 
 def standing(
     manifest: EngineManifest, folder: Path, fingerprint: str | None, host: Host
 ) -> tuple[EngineState, Text]:
-    """Where an engine stands on `host`, and why; `fingerprint` is that of its model's weights now,
-    None when they are gone."""
+    """Where an engine stands on `host`, and why; `fingerprint` is that of its source now, None when
+    it is gone."""
     file = folder / manifest.file
     if not file.is_file():
         return EngineState.BROKEN, text("engine.file_missing", file=manifest.file)

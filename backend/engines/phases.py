@@ -10,16 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.contracts import EngineManifest, EngineRequest, EngineResult, Precision, Runtime
+from backend.contracts import (
+    EngineManifest,
+    EngineRequest,
+    EngineResult,
+    EngineSource,
+    Precision,
+    Runtime,
+)
 from backend.engines import cache
 from backend.engines.host import this_host
 from backend.engines.plan import ModuleBuild, calibration_size, plan_builds
 from backend.engines.shapes import input_shapes
+from backend.engines.take import take_preexported
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.language import text
 from backend.models.catalog import Entry, find_model
 from backend.models.families import flux
+from backend.models.files import corrupted
 from backend.settings import ASSETS, Settings
 
 ONNX = "model.onnx"
@@ -49,6 +58,8 @@ def order_of(context: JobContext, settings: Settings) -> Order:
     entry = find_model(settings, request.model)
     host = this_host()
     builds = plan_builds(request, entry, host)
+    if not all(build.key.fingerprint for build in builds):
+        raise corrupted(entry.id, "it is not on this machine")
     valid = {engine.manifest.id for engine in cache.list_engines(settings, host) if engine.usable}
     return Order(
         request=request,
@@ -111,6 +122,8 @@ def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) 
     order = order_of(context, settings)
     if not order.missing:
         return []
+    if order.request.source is EngineSource.PREEXPORTED:
+        return take_preexported(context, order.entry, order.request, order.missing, order.work)
     context.report("export", 0, len(order.missing))
 
     def on_news(news: dict[str, Any]) -> None:
@@ -153,7 +166,7 @@ def build(
         manifest = _manifest(one, facts, made, calibrated)
         folder = cache.register(settings, manifest, order.work / one.key.module)
         if manifest.file != ONNX:
-            (folder / ONNX).unlink()
+            (folder / ONNX).unlink(missing_ok=True)
     if order.work.exists():
         shutil.rmtree(order.work)
     result = EngineResult(engines=tuple(one.key.id for one in order.all), built=len(order.missing))
@@ -185,7 +198,7 @@ def _build_one(
     part = f"{one.key.edition}-{one.key.version}-{one.key.gpu or one.key.target}"
     arguments = {
         "edition": one.key.edition,
-        "onnx": str(folder / ONNX),
+        "onnx": facts.get("onnx") or str(folder / ONNX),
         "plan": str(folder / "engine.plan"),
         "shapes": input_shapes(facts["inputs"], facts["dynamic"], one.key.profile),
         "target": one.key.target,
@@ -203,11 +216,11 @@ def _manifest(
     one: ModuleBuild, facts: dict[str, Any], made: dict[str, Any], calibrated: dict[str, Any]
 ) -> EngineManifest:
     key = one.key
+    made_of: dict[str, Any] = {"precision": key.precision} | facts.get("manifest", {})
     return EngineManifest(
         id=key.id,
         model=key.model,
         module=key.module,
-        precision=key.precision,
         runtime=key.runtime,
         edition=key.edition,
         version=key.version,
@@ -226,4 +239,5 @@ def _manifest(
         relative_error=facts["relative_error"],
         created_at=time.time(),
         format=cache.FORMAT,
+        **made_of,
     )

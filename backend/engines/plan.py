@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from backend.contracts import EngineProfile, EngineRequest, Precision, Runtime
 from backend.engines.cache import EngineKey, Host
 from backend.engines.host import CPU, edition_for
+from backend.engines.sources import fingerprint, module_precisions, source_of
 from backend.errors import Code, StudioError
-from backend.models import files
 from backend.models.catalog import Entry
 from backend.models.families import flux
 
@@ -48,8 +48,11 @@ def default_target(runtime: Runtime, host: Host) -> str:
 
 
 def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[ModuleBuild, ...]:
-    """One build a module. Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED,
-    TENSORRT_MISSING, PROFILE_INVALID, MODEL_FILES_CORRUPTED."""
+    """One build a module. While its source is not here yet the fingerprint in its key is empty, and
+    its id that of no engine: the plan is made again when all is fetched.
+
+    Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED, TENSORRT_MISSING, PROFILE_INVALID,
+    PREEXPORTED_MISSING."""
     if request.precision not in flux.ENGINE_PRECISIONS or request.runtime not in engine_runtimes(
         request.precision
     ):
@@ -59,8 +62,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
             precision=str(request.precision),
             runtime=str(request.runtime),
         )
-    if entry.folder is None:
-        raise files.corrupted(entry.id, "it is not on this machine")
+    source = source_of(request, entry)
     profile = request.profile or full_profile(entry)
     check_profile(profile, entry)
     on_cpu = request.runtime is Runtime.ONNXRUNTIME
@@ -69,7 +71,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     )
     edition = edition_for(request.runtime, target, host)
     tuned_here = edition == "enterprise"
-    modules = flux.module_precisions(request.precision, on_cpu)
+    modules = module_precisions(source, request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
     builder = (
@@ -83,7 +85,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
         ModuleBuild(
             key=EngineKey(
                 model=entry.id,
-                fingerprint=files.fingerprint(entry.folder, entry.digests),
+                fingerprint=fingerprint(entry, source, request.precision, module),
                 module=module,
                 precision=precision,
                 runtime=request.runtime,

@@ -18,6 +18,15 @@ def dimension_sizes(batch: int, width: int, height: int) -> dict[str, int]:
     }
 
 
+def profile_sizes(profile: EngineProfile) -> tuple[dict[str, int], ...]:
+    """The named dimensions at the smallest, the tuned and the largest size of a profile."""
+    return (
+        dimension_sizes(1, profile.min_side, profile.min_side),
+        dimension_sizes(1, profile.opt_width, profile.opt_height),
+        dimension_sizes(profile.max_batch, profile.max_side, profile.max_side),
+    )
+
+
 def input_shapes(
     inputs: dict[str, list[int]],
     dynamic: dict[str, list[tuple[int, str]]],
@@ -25,11 +34,7 @@ def input_shapes(
 ) -> dict[str, list[list[int]]]:
     """(min, opt, max) of every input. `inputs` gives an example's shape, `dynamic` the names of
     its dynamic dimensions by axis."""
-    bounds = (
-        dimension_sizes(1, profile.min_side, profile.min_side),
-        dimension_sizes(1, profile.opt_width, profile.opt_height),
-        dimension_sizes(profile.max_batch, profile.max_side, profile.max_side),
-    )
+    bounds = profile_sizes(profile)
     shapes: dict[str, list[list[int]]] = {}
     for name, shape in inputs.items():
         names = {int(axis): dim for axis, dim in dynamic[name]}

@@ -13,8 +13,10 @@ from backend.contracts import (
 from backend.engines.cache import Host
 from backend.engines.host import CPU, edition_for
 from backend.engines.plan import default_target, engine_runtimes
+from backend.engines.sources import is_here, offers, takes_place
 from backend.errors import StudioError
 from backend.language import Text, text
+from backend.models import preexported
 from backend.models.catalog import Entry, variant_key
 from backend.models.families import flux
 
@@ -45,8 +47,7 @@ def engines_of(
         if (
             engine.state is EngineState.VALID
             and (made.model, made.runtime) == (entry.id, runtime)
-            and made.module in wanted
-            and made.precision is wanted[made.module][1]
+            and takes_place(made, precision, wanted)
         ):
             found[made.module] = engine
     return found
@@ -81,9 +82,8 @@ def _standing(
         return VariantState.READY, text("variant.engines_ready")
     if entry.problem:
         return VariantState.IMPOSSIBLE, text("variant.files_missing", problem=entry.problem)
-    if entry.folder is None:
-        reason = text("variant.not_here", repo=entry.source, size_bytes=entry.size_bytes)
-        return VariantState.DOWNLOADABLE, reason
+    if not is_here(entry, precision, runtime):
+        return VariantState.DOWNLOADABLE, _not_here(entry, precision, runtime)
     target = default_target(runtime, host)
     try:
         edition_for(runtime, target, host)
@@ -96,3 +96,10 @@ def _standing(
     return VariantState.BUILDABLE, text(
         "variant.engines_missing", model=entry.id, precision=str(precision), runtime=str(runtime)
     )
+
+
+def _not_here(entry: Entry, precision: Precision, runtime: Runtime) -> Text:
+    if offers(entry, precision, runtime):
+        repo = preexported.REPOS[entry.id]
+        return text("variant.preexported", model=entry.id, precision=str(precision), repo=repo)
+    return text("variant.not_here", model=entry.id, size_bytes=entry.size_bytes)

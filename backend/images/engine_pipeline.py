@@ -69,14 +69,19 @@ class _EngineModule(torch.nn.Module):
         self.dtype = torch.float32
 
 
+HIDDEN_RANK, POOLED_RANK = 3, 2
+"""Of an encoder's outputs: one vector a token, and one a prompt. Pre-exported CLIP may give the
+second alone, which is all that FLUX reads of it."""
+
+
 class _TextEncoder(_EngineModule):
     def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
-        hidden, *pooled = self.run({"input_ids": input_ids.int()})
-        return _Encoded(hidden, pooled[0] if pooled else None)
+        by_rank = {out.dim(): out for out in self.run({"input_ids": input_ids.int()})}
+        return _Encoded(by_rank.get(HIDDEN_RANK), by_rank.get(POOLED_RANK))
 
 
 class _Encoded(SimpleNamespace):
-    def __init__(self, hidden: torch.Tensor, pooled: torch.Tensor | None) -> None:
+    def __init__(self, hidden: torch.Tensor | None, pooled: torch.Tensor | None) -> None:
         super().__init__(last_hidden_state=hidden, pooler_output=pooled)
 
     def __getitem__(self, index: int) -> torch.Tensor:

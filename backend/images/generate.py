@@ -87,10 +87,11 @@ def _resident_pipeline(
         message = text("job.loading", variant=key, memory_bytes=estimate)
         context.report("load", message=message)
         started = time.perf_counter()
-        assert entry.folder is not None
+        assert entry.settings_folder is not None
         if engines:
-            pipeline = load_engine_pipeline(entry.folder, engines, device)
+            pipeline = load_engine_pipeline(entry.settings_folder, engines, device)
         else:
+            assert entry.folder is not None
             pipeline = load_pipeline(entry.folder, entry.id, request.precision, device)
         watch.load_s = time.perf_counter() - started
         return pipeline
@@ -130,10 +131,10 @@ def _engines(settings: Settings, entry: Entry, request: GenerateRequest) -> dict
 def _previews(
     settings: Settings, entry: Entry, request: GenerateRequest, job_id: str, scale: int
 ) -> Previews:
-    assert entry.folder is not None
+    assert entry.settings_folder is not None
     return Previews(
         folder=settings.previews / job_id,
-        shipped=entry.folder / "preview.json",
+        shipped=entry.settings_folder / "preview.json",
         learned=settings.home / "preview_colours" / f"{entry.id}.json",
         size=(request.height // scale, request.width // scale),
         interval_s=settings.preview_interval_s,

@@ -65,6 +65,7 @@ class JobContext:
         message: Text | None = None,
         preview: str | None = None,
         image: ImageResult | None = None,
+        rate: float | None = None,
     ) -> None:
         """Tell the news. Plain progress is thinned to ten events a second, the rest is kept."""
         event = JobEvent(
@@ -76,6 +77,7 @@ class JobContext:
             preview=preview,
             image=image,
             memory_bytes=self.peak_memory_bytes or None,
+            rate=rate,
         )
         new_phase = phase != self._last_phase
         if new_phase and self._held_back is not None:

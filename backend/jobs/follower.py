@@ -48,7 +48,7 @@ def fold(snapshot: JobSnapshot, event: JobEvent) -> JobSnapshot:
         "first_event_at": snapshot.first_event_at or event.at,
     }
     phase = changes["phases"][-1]
-    changes["steps_per_s"], changes["eta_s"] = _rate(phase, event.at)
+    changes["steps_per_s"], changes["eta_s"] = _rate(phase, event)
     if event.message is not None:
         changes["message"] = event.message
         changes["log"] = (*snapshot.log, event.message)[-LOG_LINES:]
@@ -75,9 +75,11 @@ def _advance(phases: tuple[PhaseView, ...], event: JobEvent) -> tuple[PhaseView,
     return (*ended, begun)
 
 
-def _rate(phase: PhaseView, now: float) -> tuple[float | None, float | None]:
+def _rate(phase: PhaseView, event: JobEvent) -> tuple[float | None, float | None]:
     """Steps per second and seconds left of a phase, once there is enough to tell."""
-    spent = now - phase.started_at
+    if event.rate is not None:
+        return event.rate, (phase.total - phase.step) / event.rate if event.rate else None
+    spent = event.at - phase.started_at
     if phase.step < MIN_STEPS_FOR_RATE or spent <= 0:
         return None, None
     rate = phase.step / spent

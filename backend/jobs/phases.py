@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from backend.contracts import JobKind, Precision, VerifyRequest, VerifyResult
+from backend.contracts import EngineSource, JobKind, Precision, VerifyRequest, VerifyResult
 from backend.engines import phases as engines
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.jobs.main_thread import MainThread
 from backend.language import text
+from backend.models import fetch
 from backend.models.catalog import Entry, find_model
 from backend.models.files import corrupted
+from backend.models.needs import needs_of
 from backend.models.pool import ModelPool
 from backend.settings import Settings
 
@@ -48,6 +50,13 @@ def _model_to_verify(context: JobContext, settings: Settings) -> Entry:
     if entry.folder is None:
         raise corrupted(entry.id, "it is not on this machine")
     return entry
+
+
+def _fetch_to_verify(context: JobContext, resources: Resources, done: Results) -> Any:
+    model = VerifyRequest.model_validate(context.row.request).model
+    entry = find_model(resources.settings, model)
+    needs = needs_of(entry, EngineSource.EXPORT)
+    return fetch.fetch_what_lacks(context, resources.settings, entry, needs)
 
 
 def _digest(context: JobContext, resources: Resources, done: Results) -> Any:
@@ -84,6 +93,14 @@ def _try(context: JobContext, resources: Resources, done: Results) -> Any:
     return VerifyResult.model_validate(done["digest"]).model_dump(mode="json")
 
 
+def _fetch_model(context: JobContext, resources: Resources, done: Results) -> Any:
+    return fetch.fetch_model(context, resources.settings)
+
+
+def _fetch_for_engines(context: JobContext, resources: Resources, done: Results) -> Any:
+    return fetch.fetch_for_engines(context, resources.settings)
+
+
 def _calibrate_engines(context: JobContext, resources: Resources, done: Results) -> Any:
     return engines.calibrate(context, resources.settings)
 
@@ -98,12 +115,19 @@ def _build_engines(context: JobContext, resources: Resources, done: Results) -> 
 
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
-    JobKind.VERIFY: (Phase("digest", _digest), Phase("try", _try)),
+    JobKind.FETCH: (Phase("fetch", _fetch_model),),
+    JobKind.VERIFY: (
+        Phase("fetch", _fetch_to_verify),
+        Phase("digest", _digest),
+        Phase("try", _try),
+    ),
     JobKind.ENGINE: (
+        Phase("fetch", _fetch_for_engines),
         Phase("calibrate", _calibrate_engines),
         Phase("export", _export_engines),
         Phase("build", _build_engines),
     ),
 }
-RESUMABLE = frozenset(kind for kind, phases in PHASES.items() if len(phases) > 1)
-"""Kinds that go on from their last finished phase when their worker died."""
+RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)
+"""Kinds that go on from their last finished phase when their worker died; a fetch goes on within
+its one."""

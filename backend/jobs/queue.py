@@ -18,8 +18,13 @@ WORKFLOW = "run_job"
 EVENTS = "events"
 """Name of the DBOS stream that carries a job's events."""
 INTERACTIVE, BUILD = "interactive", "build"
-QUEUE_OF = {JobKind.GENERATE: INTERACTIVE, JobKind.VERIFY: BUILD, JobKind.ENGINE: BUILD}
-PRIORITY_OF = {JobKind.GENERATE: 10, JobKind.VERIFY: 5, JobKind.ENGINE: 10}
+QUEUE_OF = {
+    JobKind.GENERATE: INTERACTIVE,
+    JobKind.VERIFY: BUILD,
+    JobKind.ENGINE: BUILD,
+    JobKind.FETCH: BUILD,
+}
+PRIORITY_OF = {JobKind.GENERATE: 10, JobKind.VERIFY: 5, JobKind.ENGINE: 10, JobKind.FETCH: 10}
 """Lower starts first; first come, first served within one priority."""
 MAX_KILLS = 2
 

@@ -5,8 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import try_to_load_from_cache
-
 from backend.contracts import (
     GenerateRequest,
     ImageLimits,
@@ -18,8 +16,9 @@ from backend.contracts import (
 )
 from backend.errors import Code, StudioError
 from backend.language import Text, Value, text
-from backend.models import files
+from backend.models import files, layouts
 from backend.models.families import flux
+from backend.models.hub_cache import names_in, snapshot_of
 from backend.settings import ASSETS, Settings
 
 BYTES_PER_PARAMETER = {Precision.FP32: 4, Precision.FP16: 2, Precision.BF16: 2}
@@ -80,6 +79,11 @@ class Entry:
     digests: dict[str, str]
     """SHA-256 by path within the folder, where the model ships them."""
     problem: str = ""
+    repo: str = ""
+    """On the hub, where the model comes from there."""
+    settings_folder: Path | None = None
+    """Where its tokenizers, scheduler and configurations are: enough to run engines, though not
+    torch. `folder` where its weights are here too."""
 
     def memory_bytes(self, precision: Precision) -> int:
         return int(self.parameters * BYTES_PER_PARAMETER[precision] * WORKING_SHARE)
@@ -145,16 +149,18 @@ def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entr
         examples=tuple(manifest.get("examples", ())),
         digests=dict(manifest.get("sha256", {})),
         problem=problem,
+        settings_folder=folder,
     )
 
 
 def _from_hub(known: KnownModel) -> Entry:
-    index = try_to_load_from_cache(known.repo, "model_index.json")
-    folder = Path(index).parent if isinstance(index, str) else None
-    problem = ""
+    snapshot = snapshot_of(known.repo)
+    names = names_in(snapshot)
+    folder = None if layouts.PIPELINE.lacks(names) else snapshot
+    parameters, problem = known.parameters, ""
     if folder is not None:
         try:
-            files.count_parameters(folder, known.id)
+            parameters = files.count_parameters(folder, known.id)
         except StudioError as error:
             problem = str(error.info.values["problem"])
     return Entry(
@@ -163,12 +169,14 @@ def _from_hub(known: KnownModel) -> Entry:
         licence=known.licence,
         source=known.repo,
         folder=folder,
-        parameters=known.parameters,
-        size_bytes=known.parameters * BYTES_PER_PARAMETER[Precision.BF16],
+        parameters=parameters,
+        size_bytes=parameters * BYTES_PER_PARAMETER[Precision.BF16],
         limits=flux.limits({}, known.max_prompt_tokens, known.guided),
         examples=("a beautiful photograph of Mt. Fuji during cherry blossom",),
         digests={},
         problem=problem,
+        repo=known.repo,
+        settings_folder=None if layouts.SETTINGS.lacks(names) else snapshot,
     )
 
 
@@ -229,7 +237,7 @@ def _standing(
     if entry.problem:
         return VariantState.IMPOSSIBLE, text("variant.files_missing", problem=entry.problem)
     if entry.folder is None:
-        reason = text("variant.not_here", repo=entry.source, size_bytes=entry.size_bytes)
+        reason = text("variant.not_here", model=entry.id, size_bytes=entry.size_bytes)
         return VariantState.DOWNLOADABLE, reason
     if precision not in machine.native:
         return VariantState.READY, text("variant.emulated", precision=precision.upper())
@@ -245,7 +253,7 @@ def variant_key(model: str, precision: Precision, runtime: Runtime) -> str:
 
 def check_request(request: GenerateRequest, model: Model, entry: Entry) -> None:
     """Raises the StudioError that says what is wrong with a request, if anything is."""
-    check_prompt(request.prompt, model.limits, entry.folder)
+    check_prompt(request.prompt, model.limits, entry.settings_folder)
     check_numbers(request, model.limits)
     variant = next(
         (

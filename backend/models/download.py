@@ -24,7 +24,7 @@ from huggingface_hub.utils import (
 
 from backend.errors import Code, StudioError
 from backend.jobs.children import News, child_main
-from backend.models.hub import Plan, RemoteFile, check_disk, make_plan
+from backend.models.hub import Plan, RemoteFile, free_disk, make_plan
 from backend.models.hub_errors import FAILURES, explain
 from backend.models.transfer import NEWS_INTERVAL_S, Part, Transfer, size_of
 
@@ -51,7 +51,7 @@ def fetch(
     """
     if plan.offline:
         return plan.folder
-    check_disk(plan)
+    free_disk(plan.missing_bytes)
     transfer = Transfer(plan)
     queue = sorted(plan.missing, key=lambda file: file.size_bytes)
 
@@ -205,7 +205,17 @@ def fetch_in_child(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     plan = make_plan(
         arguments["repo"], arguments.get("revision", "main"), arguments.get("patterns")
     )
-    result = {
+    result = facts_of(plan)
+    tell({"step": plan.here_bytes, "total": plan.total_bytes, "plan": result})
+    if not arguments.get("plan_only", False):
+        waits = arguments.get("retry_waits_s", RETRY_WAITS_S)
+        fetch(plan, tell, lambda: None, waits)
+    return result
+
+
+def facts_of(plan: Plan) -> dict[str, Any]:
+    """A plan as a child tells of it."""
+    return {
         "repo": plan.repo,
         "commit": plan.commit,
         "folder": str(plan.folder),
@@ -214,11 +224,6 @@ def fetch_in_child(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
         "missing_bytes": plan.missing_bytes,
         "offline": plan.offline,
     }
-    tell({"step": plan.here_bytes, "total": plan.total_bytes, "plan": result})
-    if not arguments.get("plan_only", False):
-        waits = arguments.get("retry_waits_s", RETRY_WAITS_S)
-        fetch(plan, tell, lambda: None, waits)
-    return result
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from typing import Any
 
 from huggingface_hub import HfApi, constants, is_offline_mode, snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import filter_repo_objects
 
 from backend.errors import Code, StudioError
+from backend.models.hub_cache import lacking, names_in, snapshot_of, storage_of
 from backend.models.hub_errors import FAILURES, explain, plain
+from backend.models.layouts import Layout
 
 ANSWER_TIMEOUT_S = 10.0
 DISK_MARGIN = 1.05
@@ -78,15 +79,20 @@ def check_access(repo: str) -> None:
         raise explain(error, repo) from None
 
 
-def make_plan(repo: str, revision: str = "main", patterns: Sequence[str] | None = None) -> Plan:
-    """Ask the hub what is to be fetched, check access and disk space; fetches no file.
+def make_plan(
+    repo: str,
+    revision: str = "main",
+    patterns: Sequence[str] | None = None,
+    layout: Layout | None = None,
+) -> Plan:
+    """Ask the hub what is to be fetched and check access; fetches no file.
 
-    `patterns` are names or shell patterns of files; None means all. In offline mode, or when the
-    hub does not answer, the cache is taken if it is complete. Raises StudioError as `check_access`
-    does, HUB_REVISION_NOT_FOUND, HUB_FILES_NOT_FOUND or DISK_SPACE_LOW.
+    `patterns` are names or shell patterns of files, None means all; or a `layout` chooses them. In
+    offline mode, or when the hub does not answer, the cache is taken if it is complete. Raises
+    StudioError as `check_access` does, HUB_REVISION_NOT_FOUND or HUB_FILES_NOT_FOUND.
     """
     if is_offline_mode():
-        return _plan_from_cache(repo, revision, patterns)
+        return _plan_from_cache(repo, revision, patterns, layout)
     try:
         info = HfApi().model_info(
             repo, revision=revision, files_metadata=True, timeout=ANSWER_TIMEOUT_S
@@ -96,27 +102,30 @@ def make_plan(repo: str, revision: str = "main", patterns: Sequence[str] | None 
         if problem.code is not Code.HUB_UNREACHABLE:
             raise problem from None
         try:
-            return _plan_from_cache(repo, revision, patterns)
+            return _plan_from_cache(repo, revision, patterns, layout)
         except StudioError:
             raise problem from None
     if info.gated:
         check_access(repo)
     commit = str(info.sha)
     siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    names = _chosen(repo, list(siblings), patterns)
-    plan = _plan(repo, revision, commit, [_remote_file(siblings[name]) for name in names])
-    check_disk(plan)
-    return plan
+    names = _chosen(repo, list(siblings), patterns, layout)
+    return _plan(repo, revision, commit, [_remote_file(siblings[name]) for name in names])
 
 
-def check_disk(plan: Plan) -> None:
-    """Raises StudioError DISK_SPACE_LOW when what is missing does not fit with a margin of 5 %."""
-    folder = next(parent for parent in plan.folder.parents if parent.exists())
-    needed, free = int(plan.missing_bytes * DISK_MARGIN), shutil.disk_usage(folder).free
+def free_disk(missing_bytes: int) -> tuple[Path, int]:
+    """The folder that the cache is in or will be, and the bytes free there.
+
+    Raises StudioError DISK_SPACE_LOW when `missing_bytes` do not fit with a margin of 5 %.
+    """
+    cache = Path(constants.HF_HUB_CACHE).absolute()
+    folder = next(parent for parent in (cache, *cache.parents) if parent.exists())
+    needed, free = int(missing_bytes * DISK_MARGIN), shutil.disk_usage(folder).free
     if needed > free:
         raise StudioError(
             Code.DISK_SPACE_LOW, path=str(folder), needed_bytes=needed, free_bytes=free
         )
+    return folder, free
 
 
 def _remote_file(sibling: Any) -> RemoteFile:
@@ -125,7 +134,14 @@ def _remote_file(sibling: Any) -> RemoteFile:
     return RemoteFile(sibling.rfilename, sibling.size or 0, sibling.blob_id)
 
 
-def _chosen(repo: str, names: list[str], patterns: Sequence[str] | None) -> list[str]:
+def _chosen(
+    repo: str, names: list[str], patterns: Sequence[str] | None, layout: Layout | None
+) -> list[str]:
+    if layout is not None:
+        absent = layout.lacks(names)
+        if absent:
+            raise StudioError(Code.HUB_FILES_NOT_FOUND, repo=repo, files=", ".join(absent))
+        return layout.choose(names)
     chosen = list(
         filter_repo_objects(names, allow_patterns=None if patterns is None else [*patterns])
     )
@@ -137,7 +153,7 @@ def _chosen(repo: str, names: list[str], patterns: Sequence[str] | None) -> list
 
 
 def _plan(repo: str, revision: str, commit: str, files: list[RemoteFile]) -> Plan:
-    storage = _storage(repo)
+    storage = storage_of(repo)
     empty = Plan(repo, revision, commit, storage / "snapshots" / commit, tuple(files), (), 0, 0)
     contents = {file.etag: file for file in files}.values()
     missing = tuple(
@@ -151,17 +167,16 @@ def _plan(repo: str, revision: str, commit: str, files: list[RemoteFile]) -> Pla
     return Plan(repo, revision, commit, empty.folder, tuple(files), missing, total, here)
 
 
-def _storage(repo: str) -> Path:
-    folder = repo_folder_name(repo_id=repo, repo_type=constants.REPO_TYPE_MODEL)
-    return Path(constants.HF_HUB_CACHE) / folder
-
-
 def _begun_bytes(part: Path, file: RemoteFile) -> int:
     return min(part.stat().st_size, file.size_bytes) if part.is_file() else 0
 
 
-def _plan_from_cache(repo: str, revision: str, patterns: Sequence[str] | None) -> Plan:
+def _plan_from_cache(
+    repo: str, revision: str, patterns: Sequence[str] | None, layout: Layout | None
+) -> Plan:
     """Raises StudioError HUB_OFFLINE_INCOMPLETE."""
+    if layout is not None:
+        return _layout_from_cache(repo, revision, layout)
     allowed = None if patterns is None else [*patterns]
     try:
         folder = Path(
@@ -179,9 +194,24 @@ def _plan_from_cache(repo: str, revision: str, patterns: Sequence[str] | None) -
     ]
     if absent:
         raise StudioError(Code.HUB_OFFLINE_INCOMPLETE, f"missing: {absent}", repo=repo)
+    return _offline(
+        repo, revision, folder, list(filter_repo_objects(sorted(paths), allow_patterns=allowed))
+    )
+
+
+def _layout_from_cache(repo: str, revision: str, layout: Layout) -> Plan:
+    """Raises StudioError HUB_OFFLINE_INCOMPLETE."""
+    folder, absent = snapshot_of(repo, revision), lacking(repo, layout, revision)
+    if folder is None or absent:
+        raise StudioError(Code.HUB_OFFLINE_INCOMPLETE, f"missing: {absent}", repo=repo)
+    return _offline(repo, revision, folder, layout.choose(names_in(folder)))
+
+
+def _offline(repo: str, revision: str, folder: Path, names: list[str]) -> Plan:
+    paths = [folder / name for name in names]
     files = tuple(
-        RemoteFile(name, paths[name].stat().st_size, paths[name].resolve().name)
-        for name in filter_repo_objects(sorted(paths), allow_patterns=allowed)
+        RemoteFile(name, path.stat().st_size, path.resolve().name)
+        for name, path in zip(names, paths, strict=True)
     )
     total = sum({file.etag: file.size_bytes for file in files}.values())
     return Plan(repo, revision, folder.name, folder, files, (), total, total, offline=True)

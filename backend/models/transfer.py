@@ -29,6 +29,7 @@ class Transfer:
         self._seen_received, self._seen_at = 0, time.monotonic()
         self._lock = threading.Lock()
         self._active: list[str] = []
+        self._ended: list[str] = []
         self._last = plan.files[0].name
 
     @contextmanager
@@ -40,6 +41,9 @@ class Transfer:
         finally:
             with self._lock:
                 self._active.remove(name)
+        if not self.stop.is_set():
+            with self._lock:
+                self._ended.append(name)
 
     def add(self, size: int, received: bool = True) -> None:
         """Count bytes that are now there; negative ones when a begun file turns out useless."""
@@ -55,7 +59,8 @@ class Transfer:
         return time.monotonic() - self._seen_at >= NEWS_INTERVAL_S
 
     def news(self) -> dict[str, Any]:
-        """Bytes done (`step`) and in `total`, bytes per second, seconds to go, the file's name.
+        """Bytes done (`step`) and in `total`, bytes per second, seconds to go, the file's name, and
+        the files `ended` since the last call.
 
         The speed is an exponential average over `SMOOTHING_S`; `step` never goes back.
         """
@@ -69,10 +74,12 @@ class Transfer:
             self._told = max(self._told, min(self._done, self._total))
             self._last = self._active[0] if self._active else self._last
             left = self._total - self._told
+            ended, self._ended = self._ended, []
             return {
                 "step": self._told,
                 "total": self._total,
                 "file": self._last,
+                "ended": ended,
                 "speed_bytes": round(self._speed),
                 "eta_s": round(left / self._speed, 1) if self._speed > 0 else None,
             }

@@ -16,6 +16,7 @@ ENDPOINTS = {
     "/generate",
     "/build_engine",
     "/engines",
+    "/fetch",
     "/jobs",
     "/job",
     "/cancel",

@@ -37,6 +37,8 @@ class Hub(ThreadingHTTPServer):
         self.repos = repos
         self.good_token = "hf_good"
         self.granted = True
+        self.refused: set[str] = set()
+        """Repositories whose owners have not granted access yet."""
         self.cut_after: int | None = None
         """Each body breaks off after so many bytes."""
         self.hold = threading.Event()
@@ -100,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             )
         elif rest[:1] in (["revision"], ["tree"], ["resolve"]) and rest[1] not in ("main", COMMIT):
             self.refuse(404, "RevisionNotFound", f"Invalid rev id: {rest[1]}")
-        elif repo.gated and rest[0] in ("auth-check", "resolve") and not self.may_read():
+        elif repo.gated and rest[0] in ("auth-check", "resolve") and not self.may_read(repo_id):
             self.refuse(401 if authorization is None else 403, "GatedRepo", "Access is restricted.")
         elif rest[0] == "auth-check":
             self.send_json({})
@@ -111,8 +113,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_file(repo, "/".join(rest[2:]), with_body)
 
-    def may_read(self) -> bool:
-        return self.headers.get("Authorization") is not None and self.server.granted
+    def may_read(self, repo_id: str) -> bool:
+        granted = self.server.granted and repo_id not in self.server.refused
+        return self.headers.get("Authorization") is not None and granted
 
     def refuse(self, status: int, code: str, message: str) -> None:
         self.send_response(status)

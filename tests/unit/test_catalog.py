@@ -86,7 +86,7 @@ def test_what_does_not_fit_the_machine_is_impossible_and_says_why(settings: Sett
 def test_a_known_model_that_is_not_here_says_how_to_fetch_it(settings: Settings) -> None:
     _, model = described(settings, "flux.1-dev", total_bytes=128 * GIB)
     assert {variant.state for variant in model.variants} == {VariantState.DOWNLOADABLE}
-    assert "hf download black-forest-labs/FLUX.1-dev" in model.variants[0].reason.render()
+    assert "spark-studio fetch --model flux.1-dev" in model.variants[0].reason.render()
 
 
 def test_a_precision_that_the_cpu_emulates_says_so(settings: Settings) -> None:

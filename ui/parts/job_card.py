@@ -1,6 +1,6 @@
 """A job that is not done: where it stands, phase by phase, instead of a spinner."""
 
-from backend.contracts import JobKind, JobSnapshot, JobState, PhaseView
+from backend.contracts import BYTE_PHASES, JobKind, JobSnapshot, JobState, PhaseView
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
 from ui.parts.error_card import error_card
@@ -9,9 +9,11 @@ from ui.parts.metrics_line import variant_name
 
 PHASES = {
     JobKind.GENERATE: ("queue", "wait", "load", "encode", "denoise", "decode", "save"),
-    JobKind.VERIFY: ("queue", "digest", "wait", "try"),
+    JobKind.VERIFY: ("queue", "fetch", "digest", "wait", "try"),
+    JobKind.ENGINE: ("queue", "fetch", "calibrate", "export", "build"),
+    JobKind.FETCH: ("queue", "fetch"),
 }
-SHOWN_WHEN_REACHED = frozenset({"wait"})
+SHOWN_WHEN_REACHED = frozenset({"wait", "fetch"})
 
 
 def job_card(job: JobSnapshot, language: str, now: float) -> str:
@@ -62,7 +64,11 @@ def _headline(job: JobSnapshot, language: str) -> str:
     if job.phase is None:
         return t("page.job.starting", language)
     name = t(f"phase.{job.phase}", language)
-    return f"{name} {job.step}/{job.total}" if job.total else name
+    if not job.total:
+        return name
+    if job.phase in BYTE_PHASES:
+        return f"{name} {human_bytes(job.step)} / {human_bytes(job.total)}"
+    return f"{name} {job.step}/{job.total}"
 
 
 def _times(job: JobSnapshot, language: str, now: float) -> str:
@@ -117,7 +123,9 @@ def _length(phase: PhaseView, now: float) -> float:
 def _numbers(job: JobSnapshot, language: str) -> str:
     shown = [("variant", variant_name(job.variant))]
     if job.steps_per_s:
-        shown.append(("speed", f"{job.steps_per_s:.1f} it/s"))
+        in_bytes = job.phase in BYTE_PHASES
+        speed = human_bytes(job.steps_per_s) if in_bytes else f"{job.steps_per_s:.1f} it"
+        shown.append(("speed", f"{speed}/s"))
     if job.peak_memory_bytes:
         shown.append(("peak", human_bytes(job.peak_memory_bytes)))
     cells = "".join(
