@@ -8,7 +8,6 @@ from backend.engines.host import CPU, edition_for
 from backend.errors import Code, StudioError
 from backend.models import files
 from backend.models.catalog import Entry
-from backend.models.families import flux
 
 CALIBRATION_PROMPTS = 32
 DEFAULT_TARGET = "sm121"
@@ -50,7 +49,7 @@ def default_target(runtime: Runtime, host: Host) -> str:
 def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[ModuleBuild, ...]:
     """One build a module. Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED,
     TENSORRT_MISSING, PROFILE_INVALID, MODEL_FILES_CORRUPTED."""
-    if request.precision not in flux.ENGINE_PRECISIONS or request.runtime not in engine_runtimes(
+    if request.precision not in entry.engine_precisions or request.runtime not in engine_runtimes(
         request.precision
     ):
         raise StudioError(
@@ -69,7 +68,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     )
     edition = edition_for(request.runtime, target, host)
     tuned_here = edition == "enterprise"
-    modules = flux.module_precisions(request.precision, on_cpu)
+    modules = entry.family.module_precisions(request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
     builder = (
