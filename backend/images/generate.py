@@ -170,7 +170,7 @@ def _paint_all(
 
 def _encode(
     pipeline: DiffusionPipeline, request: GenerateRequest, max_tokens: int, watch: Stopwatch
-) -> dict[str, Any]:
+) -> dict[str, torch.Tensor]:
     started = time.perf_counter()
     encoded = encode_prompt(
         pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
@@ -184,7 +184,7 @@ def _paint(
     context: JobContext,
     request: GenerateRequest,
     pipeline: DiffusionPipeline,
-    encoded: dict[str, Any],
+    encoded: dict[str, torch.Tensor],
     previews: Previews,
     watch: Stopwatch,
 ) -> Image.Image:

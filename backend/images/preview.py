@@ -30,6 +30,17 @@ def unpack(latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return grid.permute(2, 0, 3, 1, 4).reshape(channels, height, width)
 
 
+def heading_for(
+    before: torch.Tensor, after: torch.Tensor, sigma_before: float, sigma: float
+) -> torch.Tensor:
+    """The latents that a run is heading for, from those before and after a step.
+
+    A step of Euler's method, of flow matching as of diffusion, moves the latents along their
+    derivative by the change of sigma; this follows it down to sigma 0.
+    """
+    return after + (after - before) * (sigma / (sigma_before - sigma))
+
+
 @dataclass(frozen=True)
 class LatentColours:
     """Weights (C + 1, 3) from latents and a constant to RGB in 0..1."""
@@ -89,9 +100,7 @@ class Previews:
     def make(self, latents: torch.Tensor, sigma_before: float, sigma: float) -> str | None:
         """The path of a new preview, if one is due.
 
-        A step of Euler's method, of flow matching as of diffusion, moves the latents along their
-        derivative by the change of sigma; following it down to sigma 0 gives the picture that the
-        run is heading for.
+        `sigma_before` and `sigma` are the noise levels around the step that made `latents`.
         """
         previous, self._previous = self._previous, latents
         now = time.perf_counter()
@@ -103,11 +112,11 @@ class Previews:
         ):
             return None
         self._last_at = now
-        heading_for = latents + (latents - previous) * (sigma / (sigma_before - sigma))
         self._folder.mkdir(parents=True, exist_ok=True)
         self._count += 1
         file = self._folder / f"{self._count}.png"
-        self._colours.picture(unpack(heading_for, *self._size)).save(file)
+        ahead = heading_for(previous, latents, sigma_before, sigma)
+        self._colours.picture(unpack(ahead, *self._size)).save(file)
         return str(file)
 
     def learn(self, picture: Image.Image) -> None:

@@ -19,7 +19,7 @@ def encode_prompt(
     negative_prompt: str,
     guidance: float,
     max_tokens: int,
-) -> dict[str, Any]:
+) -> dict[str, torch.Tensor]:
     """Arguments of a call with the prompt encoded beforehand; its pictures are the plain call's.
 
     An empty negative prompt is none: what the pipeline then guides away from is its own affair.
@@ -28,11 +28,7 @@ def encode_prompt(
         embeds, pooled, _ = pipeline.encode_prompt(
             prompt=prompt, prompt_2=None, max_sequence_length=max_tokens
         )
-        return {
-            "prompt_embeds": embeds,
-            "pooled_prompt_embeds": pooled,
-            "max_sequence_length": max_tokens,
-        }
+        return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
     encoded: tuple[torch.Tensor | None, ...] = pipeline.encode_prompt(
         prompt=prompt,
         negative_prompt=negative_prompt or None,
@@ -44,4 +40,4 @@ def encode_prompt(
         "pooled_prompt_embeds",
         "negative_pooled_prompt_embeds",
     )
-    return dict(zip(names, encoded, strict=True))
+    return {name: tensor for name, tensor in zip(names, encoded, strict=True) if tensor is not None}

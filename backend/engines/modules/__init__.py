@@ -14,7 +14,7 @@ __all__ = ["ExportModule", "flux_modules", "modules_of", "sdxl_modules"]
 
 
 def modules_of(pipeline: DiffusionPipeline, width: int, height: int) -> dict[str, ExportModule]:
-    """Modules of a pipeline by name, their example inputs made by it at `width` x `height` pixels."""
+    """Modules of a pipeline by name, with example inputs of `width` x `height` pixels."""
     if isinstance(pipeline, FluxPipeline):
         return flux_modules(pipeline, width, height)
     return sdxl_modules(pipeline, width, height)
