@@ -47,6 +47,7 @@ def _unet() -> UNet2DConditionModel:
         out_channels=SDXL.latent_channels,
         block_out_channels=(32, 32, 64),
         layers_per_block=1,
+        mid_block_type=None,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         transformer_layers_per_block=1,
