@@ -28,6 +28,8 @@ class Code(Name):
     PROMPT_EMPTY = auto()
     PROMPT_TOO_LONG = auto()
     PROMPT_TOO_MANY_TOKENS = auto()
+    NEGATIVE_PROMPT_UNSUPPORTED = auto()
+    NEGATIVE_PROMPT_UNGUIDED = auto()
     SIZE_NOT_MULTIPLE = auto()
     SIZE_OUT_OF_RANGE = auto()
     STEPS_OUT_OF_RANGE = auto()

@@ -58,6 +58,16 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def sdxl_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models for STUDIO_MODELS: an SDXL pipeline with random weights."""
+    from tests.tiny_sdxl import make_sdxl
+
+    root = tmp_path_factory.mktemp("sdxl")
+    make_sdxl(root / "demo-sdxl")
+    return root
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A home of its own, on SQLite."""

@@ -61,6 +61,7 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
         width: int | None = None,
         height: int | None = None,
         count: int = 1,
+        negative_prompt: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Make pictures. Yields the job as it proceeds; the last one has the pictures.
 
@@ -78,6 +79,7 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
             "width": width,
             "height": height,
             "count": count,
+            "negative_prompt": negative_prompt,
         }
         with _told():
             asked = complete_request(studio, given)

@@ -5,12 +5,14 @@ const NUMBERS = ["width", "height", "steps", "guidance", "seed", "count"];
 
 export const FIELDS = [
   "#prompt textarea",
+  "#negative-prompt textarea",
   "#keep-seed input",
   ...NUMBERS.map((name) => `#${name} input[type=number]`),
 ];
 
 const field = (name) => document.querySelector(`#${name} input[type=number]`);
 const prompt = () => document.querySelector("#prompt textarea");
+const negativePrompt = () => document.querySelector("#negative-prompt textarea");
 const keepSeed = () => document.querySelector("#keep-seed input");
 
 function type(element, value) {
@@ -31,7 +33,11 @@ export function applySettings(settings) {
 }
 
 function readForm() {
-  const form = { prompt: prompt().value, keep_seed: keepSeed().checked };
+  const form = {
+    prompt: prompt().value,
+    negative_prompt: negativePrompt().value,
+    keep_seed: keepSeed().checked,
+  };
   const variant = document.querySelector("#picker-list input:checked");
   if (variant) form.variant = variant.value;
   for (const name of NUMBERS) {

@@ -73,6 +73,9 @@ def generate(
     size: Annotated[str, typer.Option(metavar="WxH", help="Left out: the model's own.")] = "",
     count: int = 1,
     out: Annotated[Path | None, typer.Option(help="Folder to copy the pictures to.")] = None,
+    negative_prompt: Annotated[
+        str, typer.Option(help="What they should not show; for models like SDXL.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Make pictures."""
@@ -91,6 +94,7 @@ def generate(
             width=width,
             height=height,
             count=count,
+            negative_prompt=negative_prompt,
         )
         studio.check(request)
         if out is not None:

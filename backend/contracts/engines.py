@@ -66,7 +66,7 @@ class EngineManifest(Contract):
     id: str
     model: str
     module: str
-    """`transformer`, `text_encoder`, `text_encoder_2` or `vae_decoder`."""
+    """`transformer` or `unet`, `text_encoder`, `text_encoder_2` or `vae_decoder`."""
     precision: Precision
     runtime: Runtime
     edition: str

@@ -72,6 +72,8 @@ class GenerateRequest(Contract):
     width: int
     height: int
     count: int = 1
+    negative_prompt: str = ""
+    """What the pictures should not show; only for models whose guidance has such a prompt."""
 
 
 class VerifyRequest(Contract):

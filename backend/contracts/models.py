@@ -42,6 +42,7 @@ class ImageLimits(Contract):
     max_count: int
     max_prompt_characters: int
     max_prompt_tokens: int
+    takes_negative_prompt: bool = False
 
 
 class Model(Contract):

@@ -13,7 +13,7 @@ from backend.engines.modules import ExportModule
 OPSET = 20
 """Of the plain export: the newest whose attention comes out as matrix products, which every
 TensorRT parses and which can be quantised one by one (docs/notes.md)."""
-LARGEST_DIMENSION = {"B": 64, "T": 65536, "H": 2048, "W": 2048}
+LARGEST_DIMENSION = {"B": 64, "G": 64, "T": 65536, "H": 2048, "W": 2048}
 EXTERNAL_DATA_BYTES = 1 << 30
 
 

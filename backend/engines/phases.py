@@ -27,7 +27,6 @@ from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.language import text
 from backend.models.catalog import Entry, find_model
-from backend.models.families import flux
 from backend.models.files import corrupted
 from backend.settings import ASSETS, Settings
 
@@ -91,7 +90,7 @@ def calibrate(context: JobContext, settings: Settings) -> dict[str, Any]:
         arguments = {
             "model": order.entry.id,
             "folder": order.folder,
-            "family": flux.FAMILY,
+            "family": order.entry.family.name,
             "precision": str(order.quantised.key.precision),
             "samples": prompts,
             "steps": steps,

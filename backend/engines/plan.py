@@ -8,7 +8,6 @@ from backend.engines.host import CPU, edition_for
 from backend.engines.sources import fingerprint, module_precisions, source_of
 from backend.errors import Code, StudioError
 from backend.models.catalog import Entry
-from backend.models.families import flux
 
 CALIBRATION_PROMPTS = 32
 DEFAULT_TARGET = "sm121"
@@ -53,7 +52,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
 
     Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED, TENSORRT_MISSING, PROFILE_INVALID,
     PREEXPORTED_MISSING."""
-    if request.precision not in flux.ENGINE_PRECISIONS or request.runtime not in engine_runtimes(
+    if request.precision not in entry.engine_precisions or request.runtime not in engine_runtimes(
         request.precision
     ):
         raise StudioError(
@@ -71,7 +70,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     )
     edition = edition_for(request.runtime, target, host)
     tuned_here = edition == "enterprise"
-    modules = module_precisions(source, request.precision, on_cpu)
+    modules = module_precisions(entry, source, request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
     builder = (

@@ -12,7 +12,7 @@ from backend.contracts import Precision
 from backend.engines.cache import LAYERS, sha256_of
 from backend.engines.export import export, outputs, relative_error
 from backend.engines.lower import lower
-from backend.engines.modules import ExportModule, flux_modules
+from backend.engines.modules import ExportModule, modules_of
 from backend.engines.network import layers_of
 from backend.engines.runtimes import ort
 from backend.errors import Code, StudioError
@@ -41,7 +41,7 @@ def prepare(arguments: dict[str, Any], tell: News) -> list[dict[str, Any]]:
         pipeline = load_pipeline(
             Path(arguments["folder"]), arguments["model"], Precision(base), torch.device("cpu")
         )
-        sources = flux_modules(pipeline, *arguments["sample_size"])
+        sources = modules_of(pipeline, *arguments["sample_size"])
         for one in (one for one in wanted if one["base"] == base):
             tell({"step": len(done), "total": len(wanted), "module": one["module"]})
             done.append(_prepare_one(arguments, sources[one["module"]], one))

@@ -7,11 +7,13 @@ TOKEN_SIDE = 16
 """Pixels of one picture token's side: 8 of the VAE times patches of 2."""
 
 
-def dimension_sizes(batch: int, width: int, height: int) -> dict[str, int]:
-    """The named dimensions of pictures of `width` x `height` pixels: B pictures, T picture tokens,
-    H and W latent rows and columns."""
+def dimension_sizes(batch: int, width: int, height: int, guided: bool = True) -> dict[str, int]:
+    """The named dimensions of pictures of `width` x `height` pixels: B pictures; G of them in the
+    denoiser, two of each with classifier-free guidance; T picture tokens; H and W latent rows and
+    columns."""
     return {
         "B": batch,
+        "G": 2 * batch if guided else batch,
         "T": (width // TOKEN_SIDE) * (height // TOKEN_SIDE),
         "H": height // VAE_SCALE,
         "W": width // VAE_SCALE,
@@ -21,7 +23,7 @@ def dimension_sizes(batch: int, width: int, height: int) -> dict[str, int]:
 def profile_sizes(profile: EngineProfile) -> tuple[dict[str, int], ...]:
     """The named dimensions at the smallest, the tuned and the largest size of a profile."""
     return (
-        dimension_sizes(1, profile.min_side, profile.min_side),
+        dimension_sizes(1, profile.min_side, profile.min_side, guided=False),
         dimension_sizes(1, profile.opt_width, profile.opt_height),
         dimension_sizes(profile.max_batch, profile.max_side, profile.max_side),
     )

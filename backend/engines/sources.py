@@ -4,7 +4,6 @@ from backend.contracts import EngineManifest, EngineRequest, EngineSource, Preci
 from backend.errors import Code, StudioError
 from backend.models import files, preexported
 from backend.models.catalog import Entry
-from backend.models.families import flux
 from backend.models.hub_cache import snapshot_of
 from backend.models.needs import needs_of
 
@@ -38,13 +37,13 @@ def source_of(request: EngineRequest, entry: Entry) -> EngineSource:
 
 
 def module_precisions(
-    source: EngineSource, precision: Precision, on_cpu: bool
+    entry: Entry, source: EngineSource, precision: Precision, on_cpu: bool
 ) -> dict[str, tuple[Precision, Precision]]:
     """Of each module of a variant: the precision of its ONNX before we quantise, and that of its
     engine."""
     if source is EngineSource.PREEXPORTED:
         return preexported.module_precisions(precision)
-    return flux.module_precisions(precision, on_cpu)
+    return entry.family.module_precisions(precision, on_cpu)
 
 
 def fingerprint(entry: Entry, source: EngineSource, precision: Precision, module: str) -> str:

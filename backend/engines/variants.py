@@ -18,7 +18,6 @@ from backend.errors import StudioError
 from backend.language import Text, text
 from backend.models import preexported
 from backend.models.catalog import Entry, variant_key
-from backend.models.families import flux
 
 WORKING_SHARE = 1.25
 """Memory of a running engine over that of its file: activations at its native size."""
@@ -31,7 +30,7 @@ def engine_variants(
     known = list(engines)
     return tuple(
         _variant(entry, precision, runtime, host, known, resident)
-        for precision in flux.ENGINE_PRECISIONS
+        for precision in entry.engine_precisions
         for runtime in engine_runtimes(precision)
     )
 
@@ -40,7 +39,7 @@ def engines_of(
     entry: Entry, precision: Precision, runtime: Runtime, engines: Iterable[Engine]
 ) -> dict[str, Engine]:
     """The engine of each module of a variant that runs here, the newest of several."""
-    wanted = flux.module_precisions(precision, on_cpu=runtime is Runtime.ONNXRUNTIME)
+    wanted = entry.family.module_precisions(precision, on_cpu=runtime is Runtime.ONNXRUNTIME)
     found: dict[str, Engine] = {}
     for engine in sorted(engines, key=lambda engine: engine.manifest.created_at):
         made = engine.manifest
@@ -62,7 +61,8 @@ def _variant(
     resident: dict[str, int],
 ) -> Variant:
     found = engines_of(entry, precision, runtime, engines)
-    state, reason = _standing(entry, precision, runtime, host, len(found) == len(flux.MODULES))
+    complete = len(found) == len(entry.family.engine_modules)
+    state, reason = _standing(entry, precision, runtime, host, complete)
     size = sum(engine.manifest.size_bytes for engine in found.values())
     key = variant_key(entry.id, precision, runtime)
     return Variant(

@@ -1,6 +1,6 @@
-"""A FLUX pipeline whose modules are engines: diffusers' own loop, other arithmetic."""
+"""A pipeline whose modules are engines: diffusers' own loop, other arithmetic."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,22 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
 )
 from diffusers.configuration_utils import FrozenDict
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, CLIPTextConfig
 
 from backend.contracts import EngineManifest, Precision, Runtime
 from backend.engines.runtimes import ort
 from backend.engines.runtimes.ort import Run
+from backend.models import files
+from backend.models.families import Family
 
 
 @dataclass(frozen=True)
@@ -29,25 +35,15 @@ class EngineFile:
 
 
 def load_engine_pipeline(
-    folder: Path, engines: Mapping[str, EngineFile], device: torch.device
-) -> FluxPipeline:
+    folder: Path, family: Family, engines: Mapping[str, EngineFile], device: torch.device
+) -> DiffusionPipeline:
     """The pipeline in `folder` with engines in the place of its modules. Its tokenizers, scheduler
     and configurations are read; its weights are not.
 
     Raises what the runtimes raise.
     """
     run = {module: _load(engine, device) for module, engine in engines.items()}
-    transformer = FluxTransformer2DModel.load_config(folder / "transformer")
-    vae = AutoencoderKL.load_config(folder / "vae")
-    pipeline = FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
-        tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        tokenizer_2=AutoTokenizer.from_pretrained(folder / "tokenizer_2", local_files_only=True),
-        text_encoder=_TextEncoder(run["text_encoder"], device),
-        text_encoder_2=_TextEncoder(run["text_encoder_2"], device),
-        transformer=_Transformer(run["transformer"], device, FrozenDict(transformer)),
-        vae=_Vae(run["vae_decoder"], device, FrozenDict(vae)),
-    )
+    pipeline = ASSEMBLERS[family.name](folder, run, device)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -60,13 +56,62 @@ def _load(engine: EngineFile, device: torch.device) -> Run:
     return trt.load(engine.file, engine.manifest.edition, device)
 
 
-class _EngineModule(torch.nn.Module):
-    """What diffusers asks of a module."""
+def _flux(folder: Path, run: Mapping[str, Run], device: torch.device) -> FluxPipeline:
+    transformer = FluxTransformer2DModel.load_config(folder / "transformer")
+    return FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        tokenizer=_tokenizer(folder / "tokenizer"),
+        tokenizer_2=_tokenizer(folder / "tokenizer_2"),
+        text_encoder=_FluxEncoder(run["text_encoder"], device),
+        text_encoder_2=_FluxEncoder(run["text_encoder_2"], device),
+        transformer=_Transformer(run["transformer"], device, FrozenDict(transformer)),
+        vae=_vae(folder, run, device),
+    )
 
-    def __init__(self, run: Run, device: torch.device, config: FrozenDict | None = None) -> None:
+
+def _sdxl(folder: Path, run: Mapping[str, Run], device: torch.device) -> StableDiffusionXLPipeline:
+    unet = UNet2DConditionModel.load_config(folder / "unet")
+    projected = CLIPTextConfig.from_pretrained(folder / "text_encoder_2")
+    index = files.read_json(folder / "model_index.json", folder.name)
+    return StableDiffusionXLPipeline(
+        scheduler=EulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        tokenizer=_tokenizer(folder / "tokenizer"),
+        tokenizer_2=_tokenizer(folder / "tokenizer_2"),
+        text_encoder=_SdxlEncoder(run["text_encoder"], device),
+        text_encoder_2=_SdxlEncoder(run["text_encoder_2"], device, projected),
+        unet=_Unet(run["unet"], device, FrozenDict(unet)),
+        vae=_vae(folder, run, device),
+        force_zeros_for_empty_prompt=index.get("force_zeros_for_empty_prompt", True),
+    )
+
+
+ASSEMBLERS: dict[str, Callable[[Path, Mapping[str, Run], torch.device], DiffusionPipeline]] = {
+    "flux": _flux,
+    "sdxl": _sdxl,
+}
+
+
+def _tokenizer(folder: Path) -> Any:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def _vae(folder: Path, run: Mapping[str, Run], device: torch.device) -> "_Vae":
+    config = AutoencoderKL.load_config(folder / "vae")
+    return _Vae(run["vae_decoder"], device, FrozenDict(config))
+
+
+class _EngineModule(torch.nn.Module):
+    """What diffusers asks of a module. Tensors between engines are FP32, whatever they compute in:
+    so are the latents, which the scheduler adds to."""
+
+    def __init__(self, run: Run, device: torch.device, config: Any = None) -> None:
         super().__init__()
-        self.run, self.device, self.config = run, device, config
+        self.device, self.config = device, config
         self.dtype = torch.float32
+        self._run = run
+
+    def run(self, inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        return tuple(out.to(self.dtype) for out in self._run(inputs))
 
 
 HIDDEN_RANK, POOLED_RANK = 3, 2
@@ -74,19 +119,30 @@ HIDDEN_RANK, POOLED_RANK = 3, 2
 second alone, which is all that FLUX reads of it."""
 
 
-class _TextEncoder(_EngineModule):
+class _FluxEncoder(_EngineModule):
     def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
-        by_rank = {out.dim(): out for out in self.run({"input_ids": input_ids.int()})}
-        return _Encoded(by_rank.get(HIDDEN_RANK), by_rank.get(POOLED_RANK))
+        outputs = self.run({"input_ids": input_ids.int()})
+        by_rank = {out.dim(): out for out in outputs}
+        hidden, pooled = by_rank.get(HIDDEN_RANK), by_rank.get(POOLED_RANK)
+        return _Encoded((hidden, pooled), pooler_output=pooled)
+
+
+class _SdxlEncoder(_EngineModule):
+    def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
+        hidden, *pooled = self.run({"input_ids": input_ids.int()})
+        # the pipeline reads the last but one of the hidden states, and the first output if pooled
+        return _Encoded((*pooled, hidden), hidden_states=(hidden, None))
 
 
 class _Encoded(SimpleNamespace):
-    def __init__(self, hidden: torch.Tensor | None, pooled: torch.Tensor | None) -> None:
-        super().__init__(last_hidden_state=hidden, pooler_output=pooled)
+    """Outputs by name and by place."""
 
-    def __getitem__(self, index: int) -> torch.Tensor:
-        hidden: torch.Tensor = (self.last_hidden_state, self.pooler_output)[index]
-        return hidden
+    def __init__(self, values: tuple[torch.Tensor | None, ...], **named: Any) -> None:
+        super().__init__(**named)
+        self._values = values
+
+    def __getitem__(self, index: int) -> torch.Tensor | None:
+        return self._values[index]
 
 
 class _Transformer(_EngineModule):
@@ -97,6 +153,30 @@ class _Transformer(_EngineModule):
     @contextmanager
     def cache_context(self, _name: str) -> Iterator[None]:
         yield
+
+
+class _Unet(_EngineModule):
+    def __init__(self, run: Run, device: torch.device, config: FrozenDict) -> None:
+        super().__init__(run, device, config)
+        width = config["projection_class_embeddings_input_dim"]
+        self.add_embedding = SimpleNamespace(linear_1=SimpleNamespace(in_features=width))
+
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        added_cond_kwargs: dict[str, torch.Tensor],
+        **_: Any,
+    ) -> tuple[torch.Tensor]:
+        inputs = {
+            "sample": sample,
+            "timestep": timestep.float().reshape(1),
+            "encoder_hidden_states": encoder_hidden_states,
+            "text_embeds": added_cond_kwargs["text_embeds"],
+            "time_ids": added_cond_kwargs["time_ids"],
+        }
+        return (self.run(inputs)[0],)
 
 
 class _Vae(_EngineModule):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers import FluxPipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 
 from backend.contracts import GenerateMetrics, GenerateRequest, GenerateResult, ImageResult, Runtime
@@ -18,10 +18,10 @@ from backend.images.engine_pipeline import EngineFile, load_engine_pipeline
 from backend.images.pipeline import load_pipeline
 from backend.images.png import save_png
 from backend.images.preview import Previews
+from backend.images.prompts import encode_prompt
 from backend.jobs.context import JobContext
 from backend.language import text
 from backend.models.catalog import MAX_SEED, Entry, find_model, variant_key
-from backend.models.families import flux
 from backend.models.pool import ModelPool
 from backend.settings import Settings
 
@@ -83,13 +83,13 @@ def _resident_pipeline(
         else entry.memory_bytes(request.precision)
     )
 
-    def load() -> FluxPipeline:
+    def load() -> DiffusionPipeline:
         message = text("job.loading", variant=key, memory_bytes=estimate)
         context.report("load", message=message)
         started = time.perf_counter()
         assert entry.settings_folder is not None
         if engines:
-            pipeline = load_engine_pipeline(entry.settings_folder, engines, device)
+            pipeline = load_engine_pipeline(entry.settings_folder, entry.family, engines, device)
         else:
             assert entry.folder is not None
             pipeline = load_pipeline(entry.folder, entry.id, request.precision, device)
@@ -111,7 +111,7 @@ def _engines(settings: Settings, entry: Entry, request: GenerateRequest) -> dict
         return {}
     here = list_engines(settings, this_host())
     found = engines_of(entry, request.precision, request.runtime, here)
-    if len(found) < len(flux.MODULES):
+    if len(found) < len(entry.family.engine_modules):
         key = variant_key(entry.id, request.precision, request.runtime)
         reason = text(
             "variant.engines_missing",
@@ -146,12 +146,12 @@ def _paint_all(
     settings: Settings,
     entry: Entry,
     request: GenerateRequest,
-    pipeline: FluxPipeline,
+    pipeline: DiffusionPipeline,
     previews: Previews,
     watch: Stopwatch,
 ) -> list[ImageResult]:
     context.report("encode")
-    embeds = _encode(pipeline, request, entry.limits.max_prompt_tokens, watch)
+    encoded = _encode(pipeline, request, entry.limits.max_prompt_tokens, watch)
     images: list[ImageResult] = []
     for index in range(request.count):
         seed = (request.seed + index) % (MAX_SEED + 1)
@@ -159,7 +159,7 @@ def _paint_all(
         if request.count > 1:
             place = text("job.image", index=index + 1, count=request.count, seed=str(seed))
             context.report("denoise", 0, request.steps, message=place)
-        picture = _paint(context, one, entry, pipeline, embeds, previews, watch)
+        picture = _paint(context, one, pipeline, encoded, previews, watch)
         context.report("save")
         file = settings.outputs / context.row.id / f"{entry.id}-{seed}.png"
         save_png(picture, file, one)
@@ -170,23 +170,22 @@ def _paint_all(
 
 
 def _encode(
-    pipeline: FluxPipeline, request: GenerateRequest, max_tokens: int, watch: Stopwatch
+    pipeline: DiffusionPipeline, request: GenerateRequest, max_tokens: int, watch: Stopwatch
 ) -> dict[str, torch.Tensor]:
     started = time.perf_counter()
-    embeds, pooled, _ = pipeline.encode_prompt(
-        prompt=request.prompt, prompt_2=None, max_sequence_length=max_tokens
+    encoded = encode_prompt(
+        pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
     )
     synchronize(pipeline.device)
     watch.encode_s = time.perf_counter() - started
-    return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+    return encoded
 
 
 def _paint(
     context: JobContext,
     request: GenerateRequest,
-    entry: Entry,
-    pipeline: FluxPipeline,
-    embeds: dict[str, torch.Tensor],
+    pipeline: DiffusionPipeline,
+    encoded: dict[str, torch.Tensor],
     previews: Previews,
     watch: Stopwatch,
 ) -> Image.Image:
@@ -212,13 +211,12 @@ def _paint(
     previews.begin()
     started = time.perf_counter()
     picture: Image.Image = pipeline(
-        **embeds,
+        **encoded,
         height=request.height,
         width=request.width,
         num_inference_steps=request.steps,
         guidance_scale=request.guidance,
         generator=torch.Generator("cpu").manual_seed(request.seed),
-        max_sequence_length=entry.limits.max_prompt_tokens,
         callback_on_step_end=after_step,
     ).images[0]
     watch.denoise_s += denoised_at - started

@@ -5,27 +5,36 @@ from pathlib import Path
 import diffusers
 import torch
 import transformers
-from diffusers import FluxPipeline
+from diffusers import DiffusionPipeline
 from safetensors import SafetensorError
 
 from backend.contracts import Precision
 from backend.images.device import DTYPES
 from backend.models import files
+from backend.models.families import family_of
 
 
 def load_pipeline(
     folder: Path, model: str, precision: Precision, device: torch.device
-) -> FluxPipeline:
+) -> DiffusionPipeline:
     """The pipeline in `folder` (diffusers' layout, safetensors only) in one precision throughout.
 
     Raises StudioError MODEL_FILES_CORRUPTED when the files do not make a whole pipeline.
     """
+    family = family_of(folder, model)
+    if family is None:
+        raise files.corrupted(model, "it is no pipeline of a kind that the studio runs")
     files.count_parameters(folder, model)
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
+    variant = files.variant_of(folder)
     try:
-        pipeline = FluxPipeline.from_pretrained(
-            folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True
+        pipeline: DiffusionPipeline = getattr(diffusers, family.pipeline_class).from_pretrained(
+            folder,
+            dtype=DTYPES[precision],
+            variant=variant,
+            local_files_only=True,
+            use_safetensors=True,
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise files.corrupted(model, "it cannot be loaded", repr(error)) from error
@@ -35,12 +44,14 @@ def load_pipeline(
         raise files.corrupted(
             model, "its weights do not fit its configuration", str(error)
         ) from error
-    _check_whole(pipeline, folder, model)
+    _check_whole(pipeline, folder, model, variant)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)
 
 
-def _check_whole(pipeline: FluxPipeline, folder: Path, model: str) -> None:
+def _check_whole(
+    pipeline: DiffusionPipeline, folder: Path, model: str, variant: str | None
+) -> None:
     """Refuse components with more parameters than their files hold: loaders leave the rest empty or
     random, and say so in a warning only."""
     for name, component in pipeline.components.items():
@@ -48,7 +59,8 @@ def _check_whole(pipeline: FluxPipeline, folder: Path, model: str) -> None:
             continue
         wanted = sum(parameter.numel() for parameter in component.parameters())
         found = sum(
-            files.count_in_file(file, model) for file in (folder / name).glob("*.safetensors")
+            files.count_in_file(file, model)
+            for file in files.component_files(folder, name, variant)
         )
         if wanted > found:
             raise files.corrupted(model, f"{name} lacks weights ({found:,} of {wanted:,})")

@@ -16,8 +16,9 @@ MAX_PIXELS = 64_000_000
 
 def parameters_text(request: GenerateRequest) -> str:
     """The request as people and other tools read it, in the form that is usual for `parameters`."""
+    negative = f"Negative prompt: {request.negative_prompt}\n" if request.negative_prompt else ""
     return (
-        f"{request.prompt}\n"
+        f"{request.prompt}\n{negative}"
         f"Steps: {request.steps}, CFG scale: {request.guidance}, Seed: {request.seed}, "
         f"Size: {request.width}x{request.height}, Model: {request.model}, "
         f"Precision: {request.precision}, Runtime: {request.runtime}"

@@ -18,11 +18,27 @@ PATCH = 2
 """FLUX packs patches of 2x2 latents into one token."""
 
 
-def unpack(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """FLUX tokens (1, h/2 * w/2, 4 * C) as latents (C, h, w); `height` and `width` are h and w."""
-    channels = tokens.shape[-1] // PATCH**2
-    grid = tokens[0].reshape(height // PATCH, width // PATCH, channels, PATCH, PATCH)
+def unpack(latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """A pipeline's latents of one picture as (C, h, w); `height` and `width` are h and w.
+
+    SDXL's are (1, C, h, w); FLUX's are tokens (1, h/2 * w/2, 4 * C).
+    """
+    if latents.ndim == 4:
+        return latents[0]
+    channels = latents.shape[-1] // PATCH**2
+    grid = latents[0].reshape(height // PATCH, width // PATCH, channels, PATCH, PATCH)
     return grid.permute(2, 0, 3, 1, 4).reshape(channels, height, width)
+
+
+def heading_for(
+    before: torch.Tensor, after: torch.Tensor, sigma_before: float, sigma: float
+) -> torch.Tensor:
+    """The latents that a run is heading for, from those before and after a step.
+
+    A step of Euler's method, of flow matching as of diffusion, moves the latents along their
+    derivative by the change of sigma; this follows it down to sigma 0.
+    """
+    return after + (after - before) * (sigma / (sigma_before - sigma))
 
 
 @dataclass(frozen=True)
@@ -81,13 +97,12 @@ class Previews:
         """A new picture starts from noise."""
         self._previous = None
 
-    def make(self, tokens: torch.Tensor, sigma_before: float, sigma: float) -> str | None:
+    def make(self, latents: torch.Tensor, sigma_before: float, sigma: float) -> str | None:
         """The path of a new preview, if one is due.
 
-        A flow-matching step moves the latents along a velocity by the change of sigma; following
-        it down to sigma 0 gives the picture that the run is heading for.
+        `sigma_before` and `sigma` are the noise levels around the step that made `latents`.
         """
-        previous, self._previous = self._previous, tokens
+        previous, self._previous = self._previous, latents
         now = time.perf_counter()
         if (
             self._colours is None
@@ -97,11 +112,11 @@ class Previews:
         ):
             return None
         self._last_at = now
-        heading_for = tokens + (tokens - previous) * (sigma / (sigma_before - sigma))
         self._folder.mkdir(parents=True, exist_ok=True)
         self._count += 1
         file = self._folder / f"{self._count}.png"
-        self._colours.picture(unpack(heading_for, *self._size)).save(file)
+        ahead = heading_for(previous, latents, sigma_before, sigma)
+        self._colours.picture(unpack(ahead, *self._size)).save(file)
         return str(file)
 
     def learn(self, picture: Image.Image) -> None:

@@ -9,6 +9,7 @@ import torch
 from backend.contracts import Precision
 from backend.images.device import pick_device
 from backend.images.pipeline import load_pipeline
+from backend.images.prompts import prompt_arguments
 from backend.jobs.children import News, child_main
 from backend.models import files
 
@@ -21,12 +22,11 @@ def try_model(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     )
     tell({"step": 1, "total": 2})
     picture = pipeline(
-        "a picture",
+        **prompt_arguments(pipeline, "a picture", arguments["max_prompt_tokens"]),
         height=arguments["side"],
         width=arguments["side"],
         num_inference_steps=1,
         generator=torch.Generator("cpu").manual_seed(0),
-        max_sequence_length=arguments["max_prompt_tokens"],
         output_type="np",
     ).images[0]
     if not np.isfinite(picture).all():

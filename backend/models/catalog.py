@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from backend.contracts import (
     GenerateRequest,
@@ -17,7 +16,17 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.language import Text, Value, text
 from backend.models import files, layouts
-from backend.models.families import flux
+from backend.models.families import (
+    ENGINE_PRECISIONS,
+    FAMILIES,
+    FLUX,
+    SDXL,
+    TORCH_PRECISIONS,
+    Family,
+    family_of,
+    flux,
+)
+from backend.models.families.family import Manifest
 from backend.models.hub_cache import names_in, snapshot_of
 from backend.settings import ASSETS, Settings
 
@@ -36,9 +45,10 @@ class KnownModel:
     repo: str
     licence: str
     parameters: int
-    """In all components together, as the repository's safetensors list them."""
-    guided: bool
-    max_prompt_tokens: int
+    """In all components together, each counted once."""
+    family: Family
+    limits: ImageLimits
+    engine_precisions: tuple[Precision, ...]
 
 
 KNOWN = (
@@ -48,8 +58,9 @@ KNOWN = (
         repo="black-forest-labs/FLUX.1-dev",
         licence="FLUX.1 [dev] Non-Commercial License",
         parameters=16_870_000_000,
-        guided=True,
-        max_prompt_tokens=512,
+        family=FLUX,
+        limits=flux.limits({}),
+        engine_precisions=(Precision.BF16, Precision.FP8, Precision.NVFP4),
     ),
     KnownModel(
         id="flux.1-schnell",
@@ -57,8 +68,19 @@ KNOWN = (
         repo="black-forest-labs/FLUX.1-schnell",
         licence="Apache-2.0",
         parameters=16_860_000_000,
-        guided=False,
-        max_prompt_tokens=256,
+        family=FLUX,
+        limits=flux.limits({}, max_prompt_tokens=256, guided=False),
+        engine_precisions=(Precision.FP16, Precision.BF16, Precision.FP8, Precision.NVFP4),
+    ),
+    KnownModel(
+        id="sdxl-1.0",
+        name="SDXL 1.0",
+        repo="stabilityai/stable-diffusion-xl-base-1.0",
+        licence="CreativeML Open RAIL++-M",
+        parameters=3_470_000_000,
+        family=SDXL,
+        limits=SDXL.limits({}),
+        engine_precisions=(Precision.FP16, Precision.BF16, Precision.INT8, Precision.FP8),
     ),
 )
 
@@ -74,7 +96,9 @@ class Entry:
     folder: Path | None
     parameters: int
     size_bytes: int
+    family: Family
     limits: ImageLimits
+    engine_precisions: tuple[Precision, ...]
     examples: tuple[str, ...]
     digests: dict[str, str]
     """SHA-256 by path within the folder, where the model ships them."""
@@ -122,19 +146,18 @@ def _from_folder(folder: Path) -> Entry | None:
 
 @lru_cache(maxsize=32)
 def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entry | None:
-    manifest: dict[str, Any] = {}
-    parameters, problem, tokens, guided = 0, "", flux.T5_TOKENS, True
+    family = _family(folder)
+    if family is None:
+        return None
+    manifest: Manifest = {}
+    parameters, problem, limits = 0, "", None
     try:
-        index = files.read_json(folder / "model_index.json", folder.name)
-        if index.get("_class_name") != flux.PIPELINE_CLASS:
-            return None
+        files.read_json(folder / "model_index.json", folder.name)
         if (folder / "manifest.json").exists():
             manifest = files.read_json(folder / "manifest.json", folder.name)
         parameters = files.count_parameters(folder, folder.name)
-        tokenizer = files.read_json(folder / "tokenizer_2" / "tokenizer_config.json", folder.name)
-        transformer = files.read_json(folder / "transformer" / "config.json", folder.name)
-        tokens = min(int(tokenizer.get("model_max_length", tokens)), tokens)
-        guided = bool(transformer.get("guidance_embeds", False))
+        limits = family.read_limits(folder, manifest)
+        _check_scheduler(folder, family)
     except StudioError as error:
         problem = str(error.info.values["problem"])
     return Entry(
@@ -145,12 +168,30 @@ def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entr
         folder=folder,
         parameters=parameters,
         size_bytes=files.folder_bytes(folder),
-        limits=flux.limits(manifest, tokens, guided),
+        family=family,
+        limits=limits or family.limits(manifest),
+        engine_precisions=ENGINE_PRECISIONS,
         examples=tuple(manifest.get("examples", ())),
         digests=dict(manifest.get("sha256", {})),
         problem=problem,
         settings_folder=folder,
     )
+
+
+def _family(folder: Path) -> Family | None:
+    """By its index; where that cannot be read, by its denoiser, so that it is listed as broken."""
+    try:
+        return family_of(folder, folder.name)
+    except StudioError:
+        return next((one for one in FAMILIES.values() if (folder / one.denoiser).is_dir()), None)
+
+
+def _check_scheduler(folder: Path, family: Family) -> None:
+    scheduler = files.read_json(folder / "scheduler" / "scheduler_config.json", folder.name)
+    found = scheduler.get("_class_name")
+    if found != family.scheduler_class:
+        problem = f"its scheduler is {found}, and only {family.scheduler_class} is supported"
+        raise files.corrupted(folder.name, problem)
 
 
 def _from_hub(known: KnownModel) -> Entry:
@@ -171,7 +212,9 @@ def _from_hub(known: KnownModel) -> Entry:
         folder=folder,
         parameters=parameters,
         size_bytes=parameters * BYTES_PER_PARAMETER[Precision.BF16],
-        limits=flux.limits({}, known.max_prompt_tokens, known.guided),
+        family=known.family,
+        limits=known.limits,
+        engine_precisions=known.engine_precisions,
         examples=("a beautiful photograph of Mt. Fuji during cherry blossom",),
         digests={},
         problem=problem,
@@ -199,13 +242,13 @@ def describe(entry: Entry, machine: Machine, resident: dict[str, int]) -> Model:
     return Model(
         id=entry.id,
         name=entry.name,
-        family=flux.FAMILY,
+        family=entry.family.name,
         licence=entry.licence,
         source=entry.source,
         size_bytes=entry.size_bytes,
         limits=entry.limits,
         variants=tuple(
-            _variant(entry, precision, machine, resident) for precision in flux.PRECISIONS
+            _variant(entry, precision, machine, resident) for precision in TORCH_PRECISIONS
         ),
         examples=entry.examples,
     )
@@ -253,7 +296,8 @@ def variant_key(model: str, precision: Precision, runtime: Runtime) -> str:
 
 def check_request(request: GenerateRequest, model: Model, entry: Entry) -> None:
     """Raises the StudioError that says what is wrong with a request, if anything is."""
-    check_prompt(request.prompt, model.limits, entry.settings_folder)
+    check_prompt(request.prompt, entry)
+    check_negative_prompt(request, entry)
     check_numbers(request, model.limits)
     variant = next(
         (
@@ -278,9 +322,24 @@ def check_request(request: GenerateRequest, model: Model, entry: Entry) -> None:
         )
 
 
-def check_prompt(prompt: str, limits: ImageLimits, folder: Path | None) -> None:
+def check_prompt(prompt: str, entry: Entry) -> None:
     if not prompt.strip():
         raise StudioError(Code.PROMPT_EMPTY)
+    _check_text(prompt, entry)
+
+
+def check_negative_prompt(request: GenerateRequest, entry: Entry) -> None:
+    if not request.negative_prompt:
+        return
+    if not entry.limits.takes_negative_prompt:
+        raise StudioError(Code.NEGATIVE_PROMPT_UNSUPPORTED, model=entry.id)
+    if request.guidance <= 1:
+        raise StudioError(Code.NEGATIVE_PROMPT_UNGUIDED, value=request.guidance)
+    _check_text(request.negative_prompt, entry)
+
+
+def _check_text(prompt: str, entry: Entry) -> None:
+    limits = entry.limits
     if not _is_text(prompt):
         problem = "the prompt holds characters that no text can hold"
         raise StudioError(Code.INVALID_REQUEST, problem=problem)
@@ -288,9 +347,9 @@ def check_prompt(prompt: str, limits: ImageLimits, folder: Path | None) -> None:
         raise StudioError(
             Code.PROMPT_TOO_LONG, count=len(prompt), limit=limits.max_prompt_characters
         )
-    if folder is None:
+    if entry.folder is None or entry.problem:
         return
-    tokens = flux.count_prompt_tokens(folder, prompt)
+    tokens = entry.family.count_prompt_tokens(entry.folder, prompt)
     if tokens > limits.max_prompt_tokens:
         raise StudioError(Code.PROMPT_TOO_MANY_TOKENS, count=tokens, limit=limits.max_prompt_tokens)
 

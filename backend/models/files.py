@@ -26,9 +26,51 @@ def corrupted(model: str, problem: str, detail: str = "") -> StudioError:
     return StudioError(Code.MODEL_FILES_CORRUPTED, detail, model=model, problem=problem)
 
 
+HALF = "fp16"
+"""The variant of weights that repositories keep beside the plain ones."""
+
+
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors of a pipeline's components (a loose checkpoint at the top is not one)."""
-    return sorted(folder.glob("*/*.safetensors"))
+    """The safetensors that loading the pipeline reads, and no others that lie beside them; empty
+    when its index cannot be read."""
+    variant = variant_of(folder)
+    return sorted(
+        file for name in _components(folder) for file in component_files(folder, name, variant)
+    )
+
+
+def variant_of(folder: Path) -> str | None:
+    """The variant that a pipeline is to be loaded with: None for plain weights, `fp16` where a
+    component has no others."""
+    for name in _components(folder):
+        plain, half = _by_variant(folder / name)
+        if half and not plain:
+            return HALF
+    return None
+
+
+def component_files(folder: Path, name: str, variant: str | None) -> list[Path]:
+    """The weight files of one component: of the variant where it has that, else the plain ones."""
+    plain, half = _by_variant(folder / name)
+    return (half if variant else plain) or plain
+
+
+def _by_variant(folder: Path) -> tuple[list[Path], list[Path]]:
+    found = sorted(folder.glob("*.safetensors"))
+    half = [file for file in found if f".{HALF}" in file.name]
+    return [file for file in found if file not in half], half
+
+
+def _components(folder: Path) -> list[str]:
+    try:
+        index = read_json(folder / "model_index.json", folder.name)
+    except StudioError:
+        return []
+    return [
+        name
+        for name, kind in index.items()
+        if isinstance(kind, list) and any(kind) and Path(name).name == name
+    ]
 
 
 def folder_bytes(folder: Path) -> int:

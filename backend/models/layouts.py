@@ -12,8 +12,10 @@ DENOISERS = ("transformer", "unet")
 TOKENIZERS = ("tokenizer", "tokenizer_2")
 FOLDERS = frozenset({"scheduler", *TOKENIZERS, *CODERS, *DENOISERS})
 SETTINGS_SUFFIXES = frozenset({".json", ".txt", ".model"})
+HALF = "fp16"
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})$")
 _WEIGHTS_INDEX = ".safetensors.index"
+_HALF_INDEX = re.compile(rf".+\.safetensors\.index\.{HALF}\.json")
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,37 @@ def _is_setting(path: PurePosixPath) -> bool:
 
 
 def _pipeline(names: Collection[str]) -> list[str]:
-    """Settings and weights in safetensors. Copies of the weights in another precision
-    (`model.fp16.safetensors`) or format, and single-file checkpoints at the top, are left out."""
-    weights = [
+    """Settings and weights in safetensors: of a component that comes in FP32 and again in FP16
+    (`model.fp16.safetensors`) the latter, half of the bytes. Other formats and single-file
+    checkpoints at the top are left out."""
+    chosen = _settings(names)
+    for folder in FOLDERS:
+        half = _weights(names, folder, HALF)
+        chosen += half or _weights(names, folder, None)
+    return sorted(chosen)
+
+
+def _weights(names: Collection[str], folder: str, variant: str | None) -> list[str]:
+    return [
         name
         for name in names
-        if name.partition("/")[0] in FOLDERS and name.count("/") == 1 and _is_weights(name)
+        if name.partition("/")[0] == folder
+        and name.count("/") == 1
+        and variant in _variants(PurePosixPath(name).name)
     ]
-    return sorted([*_settings(names), *weights])
 
 
-def _is_weights(name: str) -> bool:
-    base = PurePosixPath(name).name
+def _variants(base: str) -> tuple[str | None, ...]:
+    """The variant that a file of weights belongs to, None being the plain one; nothing for a file
+    of another kind."""
     for ending in (".safetensors.index.json", ".safetensors"):
         if base.endswith(ending):
             stem = base.removesuffix(ending)
             shard = _SHARD.match(stem)
-            return "." not in (shard[1] if shard else stem)
-    return False
+            _, dot, variant = (shard[1] if shard else stem).partition(".")
+            return (variant if dot else None,)
+    index = _HALF_INDEX.fullmatch(base)
+    return (HALF,) if index else ()
 
 
 def _lacking_settings(names: Collection[str]) -> list[str]:
@@ -64,13 +79,14 @@ def _lacking_settings(names: Collection[str]) -> list[str]:
 def _lacking_pipeline(names: Collection[str]) -> list[str]:
     lacking = _lacking_settings(names)
     for folder in (*CODERS, _denoiser(names)):
-        found = {
-            name
-            for name in names
-            if name.startswith(f"{folder}/") and name.endswith(".safetensors") and _is_weights(name)
-        }
-        lacking += _lacking_shards(found) if found else [f"{folder}/*.safetensors"]
+        half = bool(_weights(names, folder, HALF)) and not _weights(names, folder, None)
+        lacking += _lacking_weights(names, folder, HALF if half else None)
     return lacking
+
+
+def _lacking_weights(names: Collection[str], folder: str, variant: str | None) -> list[str]:
+    found = {name for name in _weights(names, folder, variant) if name.endswith(".safetensors")}
+    return _lacking_shards(found) if found else [f"{folder}/*.safetensors"]
 
 
 def _lacking_shards(found: set[str]) -> list[str]:

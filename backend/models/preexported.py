@@ -38,7 +38,7 @@ def exists_for(model: str, precision: Precision) -> bool:
 
 def module_precisions(precision: Precision) -> dict[str, tuple[Precision, Precision]]:
     """Of each module the precision of its ONNX, which is that of its engine; twice, as
-    `flux.module_precisions` has it."""
+    a family has it."""
     plain = dict.fromkeys(MODULES, Precision.BF16) | {DENOISER: precision}
     return {module: (own, own) for module, own in plain.items()}
 

@@ -1,6 +1,5 @@
 """Calibrate the denoiser of a picture model on prompts, in a child process."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,9 @@ import torch
 from backend.contracts import Precision
 from backend.images.device import pick_device
 from backend.images.pipeline import load_pipeline
+from backend.images.prompts import prompt_arguments
 from backend.jobs.children import News, child_main
+from backend.models.families import FAMILIES
 from backend.quantize.calibration import calibrate
 from backend.quantize.prompts import read_prompts
 from backend.quantize.recipes import default_recipe
@@ -18,25 +19,29 @@ from backend.quantize.recipes import default_recipe
 def calibrate_denoiser(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     """Watch the denoiser of `folder` make pictures of the first prompts of `prompts`; write what
     was seen to `file`. Raises what calibrate and read_prompts raise."""
-    recipe = default_recipe(arguments["family"], Precision(arguments["precision"]))
-    recipe = replace(recipe, samples=arguments["samples"], steps=arguments["steps"])
+    family = FAMILIES[arguments["family"]]
+    recipe = default_recipe(
+        family.name,
+        Precision(arguments["precision"]),
+        samples=arguments["samples"],
+        steps=arguments["steps"],
+    )
     prompts = read_prompts(Path(arguments["prompts"]))[: recipe.samples]
     device = pick_device()
     base = Precision.FP32 if device.type == "cpu" else Precision.BF16
     pipeline = load_pipeline(Path(arguments["folder"]), arguments["model"], base, device)
-    denoiser = pipeline.transformer
+    denoiser = getattr(pipeline, family.denoiser)
 
     def make_pictures(stand_in: torch.nn.Module) -> None:
-        pipeline.transformer = stand_in
+        setattr(pipeline, family.denoiser, stand_in)
         for seed, prompt in enumerate(prompts):
             pipeline(
-                prompt,
+                **prompt_arguments(pipeline, prompt, arguments["max_prompt_tokens"]),
                 width=arguments["width"],
                 height=arguments["height"],
                 num_inference_steps=recipe.steps,
                 guidance_scale=arguments["guidance"],
                 generator=torch.Generator("cpu").manual_seed(seed),
-                max_sequence_length=arguments["max_prompt_tokens"],
                 output_type="latent",
             )
 
@@ -44,9 +49,7 @@ def calibrate_denoiser(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
         tell({"step": done, "total": wanted})
 
     with torch.no_grad():
-        found = calibrate(
-            denoiser, recipe, arguments["family"], make_pictures, on_progress, lambda: None
-        )
+        found = calibrate(denoiser, recipe, family.name, make_pictures, on_progress, lambda: None)
     found.save(Path(arguments["file"]))
     return {"digest": found.digest, "layers": len(found.layers)}
 

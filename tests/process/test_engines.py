@@ -21,7 +21,7 @@ from backend.contracts import (
 from backend.engines.cache import Host, standing
 from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
-from backend.models.families.flux import ENGINE_PRECISIONS
+from backend.models.families import ENGINE_PRECISIONS
 from backend.settings import Settings
 from backend.studio import Studio
 from tests.support import OWNER, PATIENCE_S, await_phase, request, running_worker

@@ -60,16 +60,32 @@ def test_flux_without_its_single_file_checkpoint() -> None:
     assert layouts.PIPELINE.lacks(FLUX) == []
 
 
-def test_sdxl_without_copies_in_other_precisions_and_formats() -> None:
+def test_sdxl_in_half_precision_and_without_copies_in_other_formats() -> None:
     chosen = layouts.PIPELINE.choose(SDXL)
     assert [name for name in chosen if name.endswith(".safetensors")] == [
-        "text_encoder/model.safetensors",
-        "text_encoder_2/model.safetensors",
-        "unet/diffusion_pytorch_model.safetensors",
-        "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.fp16.safetensors",
+        "text_encoder_2/model.fp16.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.fp16.safetensors",
     ]
     assert not {name.partition("/")[0] for name in chosen} & {"vae_1_0", "vae_decoder"}
     assert layouts.PIPELINE.lacks(SDXL) == []
+
+
+@pytest.mark.parametrize("copy", ["plain", "half"])
+def test_either_copy_of_sdxl_is_enough(copy: str) -> None:
+    here = [name for name in SDXL if (".fp16." in name) == (copy == "half") or name[-1] == "n"]
+    assert layouts.PIPELINE.lacks(here) == []
+
+
+def test_shards_in_half_precision_are_chosen_and_missed() -> None:
+    stem, index = "unet/model.fp16", "unet/model.safetensors.index.fp16.json"
+    shards = [f"{stem}-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    others = [name for name in SDXL if "unet/diff" not in name]
+    chosen = layouts.PIPELINE.choose([*others, *shards, index, "unet/model.safetensors"])
+    assert {*shards, index} <= set(chosen)
+    assert "unet/model.safetensors" not in chosen
+    assert layouts.PIPELINE.lacks([*others, shards[0], index]) == [shards[1]]
 
 
 @pytest.mark.parametrize(

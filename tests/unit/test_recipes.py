@@ -184,8 +184,9 @@ def test_the_default_recipes():
         Precision.INT8, 3, 32, 20, smoothquant_alpha=0.8
     )
     for family in FAMILIES:
-        for precision in (Precision.FP8, Precision.NVFP4):
-            assert default_recipe(family, precision) == Recipe(precision, 4, 128, 20)
+        assert default_recipe(family, Precision.FP8) == Recipe(Precision.FP8, 4, 128, 20)
+    for family, level in (("flux", 4), ("sdxl", 3)):
+        assert default_recipe(family, Precision.NVFP4) == Recipe(Precision.NVFP4, level, 128, 20)
     assert default_recipe("sdxl", Precision.INT8, 2, samples=4, steps=8) == Recipe(
         Precision.INT8, 2, 4, 8, smoothquant_alpha=0.8, percentile=1.0, step_range=(0, 8)
     )

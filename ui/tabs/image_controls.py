@@ -10,6 +10,7 @@ from backend.contracts import Model
 from ui.i18n import label
 from ui.parts.sizes import ASPECTS
 from ui.parts.variant_picker import default_variant
+from ui.tabs.image_form import negative_prompt_visible
 
 PICKER = (
     '<details class="s-picker" id="picker"><summary class="s-field" id="picker-current"></summary>'
@@ -27,6 +28,7 @@ class Controls:
     height: gr.Number
     steps: gr.Slider
     guidance: gr.Slider
+    negative_prompt: gr.Textbox
     seed: gr.Number
     keep_seed: gr.Checkbox
     count: gr.Slider
@@ -44,6 +46,7 @@ class Controls:
             self.height,
             self.steps,
             self.guidance,
+            self.negative_prompt,
             self.seed,
             self.keep_seed,
             self.count,
@@ -85,6 +88,14 @@ def image_controls(models: tuple[Model, ...]) -> Controls:
         height = gr.Number(limits.native_height, label=label("height"), elem_id="height")
     steps = _slider("steps", 1, limits.max_steps, limits.default_steps, 1)
     guidance = _slider("guidance", 0, limits.max_guidance, limits.default_guidance, 0.1)
+    negative_prompt = gr.Textbox(
+        label=label("negative_prompt"),
+        placeholder=label("negative_prompt_placeholder"),
+        lines=1,
+        max_lines=6,
+        elem_id="negative-prompt",
+        visible=negative_prompt_visible(limits),
+    )
     with gr.Row(elem_id="chance"):
         seed = gr.Number(0, label=label("seed"), elem_id="seed")
         dice = gr.Button(label("dice"), elem_id="dice", min_width=0)
@@ -99,6 +110,7 @@ def image_controls(models: tuple[Model, ...]) -> Controls:
         height=height,
         steps=steps,
         guidance=guidance,
+        negative_prompt=negative_prompt,
         seed=seed,
         keep_seed=keep_seed,
         count=count,

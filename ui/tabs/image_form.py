@@ -1,6 +1,6 @@
 """From the form to a request, and from settings back to the form."""
 
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -11,7 +11,9 @@ from ui.parts.sizes import aspect_of
 WHOLE_NUMBERS = ("width", "height", "steps", "seed", "count")
 
 
-def read_request(prompt: str, variant: str, numbers: dict[str, float | None]) -> GenerateRequest:
+def read_request(
+    prompt: str, negative_prompt: str, variant: str, numbers: dict[str, float | None]
+) -> GenerateRequest:
     """The request that the form describes.
 
     Raises StudioError INVALID_REQUEST for a field that holds no number, or a fraction where only
@@ -23,8 +25,9 @@ def read_request(prompt: str, variant: str, numbers: dict[str, float | None]) ->
             field = Text(key=f"label.{name}")
             raise StudioError(Code.INVALID_REQUEST, problem=Text(key=key, values={"field": field}))
     model, precision, runtime = variant.split("/")
+    texts = {"prompt": prompt, "negative_prompt": negative_prompt}
     return GenerateRequest.model_validate(
-        {"prompt": prompt, "model": model, "precision": precision, "runtime": runtime} | numbers
+        texts | {"model": model, "precision": precision, "runtime": runtime} | numbers
     )
 
 
@@ -62,11 +65,28 @@ def form_of(settings: dict[str, Any], models: tuple[Model, ...]) -> list[Any]:
         height if height is not None else gr.skip(),
         _slider(settings, "steps", limits.max_steps if limits else None),
         _slider(settings, "guidance", limits.max_guidance if limits else None),
+        _negative_prompt(settings, limits),
         _slider(settings, "seed", None),
         keep_seed if isinstance(keep_seed, bool) else gr.skip(),
         _slider(settings, "count", limits.max_count if limits else None),
         aspect_of(width, height) if width and height else gr.skip(),
     ]
+
+
+def negative_prompt_visible(limits: ImageLimits) -> bool | Literal["hidden"]:
+    """Hidden, not absent: the page's scripts wait for every field."""
+    return True if limits.takes_negative_prompt else "hidden"
+
+
+def _negative_prompt(settings: dict[str, Any], limits: ImageLimits | None) -> Any:
+    """Emptied where the model takes none, so that nothing unseen is sent."""
+    value = settings.get("negative_prompt")
+    changes: dict[str, Any] = {"value": value} if isinstance(value, str) else {}
+    if limits:
+        changes["visible"] = negative_prompt_visible(limits)
+        if not limits.takes_negative_prompt:
+            changes["value"] = ""
+    return gr.update(**changes)
 
 
 def _number(settings: dict[str, Any], name: str) -> float | None:

@@ -41,6 +41,7 @@ def images_tab(studio: "Studio") -> None:
         height: int | None,
         steps: float | None,
         guidance: float | None,
+        negative_prompt: str,
         seed: float | None,
         keep_seed: bool,
         count: float | None,
@@ -60,7 +61,7 @@ def images_tab(studio: "Studio") -> None:
             "count": count,
         }
         try:
-            asked = read_request(prompt, variant, numbers)
+            asked = read_request(prompt, negative_prompt, variant, numbers)
             job_id = studio.generate(asked, owner)
         except StudioError as error:
             card = error_card(error.info, language, title=t("page.error.request", language))

@@ -1,44 +1,23 @@
-"""The modules of a pipeline that engines take the place of, with the reference's names and shapes.
-
-Names, shapes and order are those of NVIDIA's TensorRT pipeline for FLUX.1. Dynamic dimensions are
-named: B pictures, T picture tokens (height / 16 * width / 16), H and W latent rows and columns.
-"""
-
-from dataclasses import dataclass
-from typing import Any
+"""The modules of a FLUX pipeline."""
 
 import torch
 from diffusers import FluxPipeline
-from torch import nn
 
-from backend.engines.shapes import VAE_SCALE
-
-SAMPLE_BATCH = 2
-"""The exporter takes a dimension of 1 for fixed."""
-
-
-@dataclass(frozen=True)
-class ExportModule:
-    """A module with plain tensors in and out."""
-
-    name: str
-    module: nn.Module
-    inputs: dict[str, torch.Tensor]
-    """One real example of each input, in order."""
-    dynamic: dict[str, dict[int, str]]
-    """Names of the dynamic dimensions of each input."""
-    outputs: tuple[str, ...]
-    prefix: str
-    """What the names of the pipeline's own module get in front of them here."""
+from backend.engines.modules.module import (
+    SAMPLE_BATCH,
+    SAMPLE_PROMPTS,
+    ExportModule,
+    Wrapper,
+    token_ids,
+    vae_decoder,
+)
 
 
 def flux_modules(pipeline: FluxPipeline, width: int, height: int) -> dict[str, ExportModule]:
-    """Modules of a FLUX pipeline, their example inputs made by it at `width` x `height` pixels."""
-    prompts = ["a red circle left of a blue square", "a house at night"]
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.no_grad():
-        clip_ids = _token_ids(pipeline.tokenizer, prompts)
-        t5_ids = _token_ids(pipeline.tokenizer_2, prompts)
+        clip_ids = token_ids(pipeline.tokenizer, SAMPLE_PROMPTS)
+        t5_ids = token_ids(pipeline.tokenizer_2, SAMPLE_PROMPTS)
         embeds = pipeline.text_encoder_2(t5_ids)[0]
         pooled = pipeline.text_encoder(clip_ids).pooler_output
         latents, image_ids = pipeline.prepare_latents(
@@ -60,9 +39,6 @@ def flux_modules(pipeline: FluxPipeline, width: int, height: int) -> dict[str, E
     }
     if pipeline.transformer.config.guidance_embeds:
         transformer["guidance"] = torch.full((SAMPLE_BATCH,), 3.5)
-    rows, columns = height // VAE_SCALE, width // VAE_SCALE
-    channels = pipeline.vae.config.latent_channels
-    latent = torch.randn(SAMPLE_BATCH, channels, rows, columns, generator=generator)
     found = (
         ExportModule(
             "text_encoder",
@@ -97,48 +73,24 @@ def flux_modules(pipeline: FluxPipeline, width: int, height: int) -> dict[str, E
             ("latent",),
             "model.",
         ),
-        ExportModule(
-            "vae_decoder",
-            _Decoder(pipeline.vae),
-            {"latent": latent.to(pipeline.vae.dtype)},
-            {"latent": {0: "B", 2: "H", 3: "W"}},
-            ("images",),
-            "model.",
-        ),
+        vae_decoder(pipeline.vae, width, height, generator),
     )
     return {module.name: module for module in found}
 
 
-def _token_ids(tokenizer: Any, prompts: list[str]) -> torch.Tensor:
-    ids: torch.Tensor = tokenizer(
-        prompts,
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-    ).input_ids
-    return ids
-
-
-class _Wrapper(nn.Module):
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-
-class _Pooled(_Wrapper):
+class _Pooled(Wrapper):
     def forward(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         out = self.model(input_ids.long())
         return out.last_hidden_state, out.pooler_output
 
 
-class _First(_Wrapper):
+class _First(Wrapper):
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.model(input_ids.long())[0]
         return out
 
 
-class _Denoiser(_Wrapper):
+class _Denoiser(Wrapper):
     def forward(
         self,
         hidden_states: torch.Tensor,
@@ -160,9 +112,3 @@ class _Denoiser(_Wrapper):
             return_dict=False,
         )[0]
         return out
-
-
-class _Decoder(_Wrapper):
-    def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        decoded: torch.Tensor = self.model.decode(latent, return_dict=False)[0]  # type: ignore[operator]
-        return decoded
