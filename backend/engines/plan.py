@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from backend.contracts import EngineProfile, EngineRequest, Precision, Runtime
 from backend.engines.cache import EngineKey, Host
 from backend.engines.host import CPU, edition_for
+from backend.engines.options import check_builder, check_unquantised, recipe_of
 from backend.errors import Code, StudioError
 from backend.models import files
 from backend.models.catalog import Entry
 from backend.models.families import flux
+from backend.quantize.recipes import DEFAULT_LEVELS
 
-CALIBRATION_PROMPTS = 32
 DEFAULT_TARGET = "sm121"
 """What is built for where there is no GPU: a DGX Spark."""
 
@@ -49,7 +50,8 @@ def default_target(runtime: Runtime, host: Host) -> str:
 
 def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[ModuleBuild, ...]:
     """One build a module. Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED,
-    TENSORRT_MISSING, PROFILE_INVALID, MODEL_FILES_CORRUPTED."""
+    TENSORRT_MISSING, PROFILE_INVALID, MODEL_FILES_CORRUPTED, INVALID_REQUEST, RECIPE_INVALID,
+    QUANTIZATION_LEVEL_UNKNOWN."""
     if request.precision not in flux.ENGINE_PRECISIONS or request.runtime not in engine_runtimes(
         request.precision
     ):
@@ -72,13 +74,18 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     modules = flux.module_precisions(request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
+    check_builder(request)
     builder = (
         request.optimization_level,
         request.workspace_bytes,
         request.weight_streaming,
         request.refit,
     )
-    calibration = calibration_size(request, entry)
+    calibration = None
+    if request.precision in DEFAULT_LEVELS:
+        calibration = (recipe_of(request, entry), request.prompts)
+    else:
+        check_unquantised(request)
     return tuple(
         ModuleBuild(
             key=EngineKey(
@@ -99,15 +106,6 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
         )
         for module, (base, precision) in modules.items()
         if request.module in (None, module)
-    )
-
-
-def calibration_size(request: EngineRequest, entry: Entry) -> tuple[int, int]:
-    """Pictures to make while watching, and denoising steps of each: those that the model is run
-    with, unless asked otherwise. Fewer see ranges too small (docs/engines.md)."""
-    return (
-        request.calibration_prompts or CALIBRATION_PROMPTS,
-        request.calibration_steps or entry.limits.default_steps,
     )
 
 

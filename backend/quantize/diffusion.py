@@ -1,6 +1,5 @@
 """Calibrate the denoiser of a picture model on prompts, in a child process."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,14 @@ from backend.contracts import Precision
 from backend.images.device import pick_device
 from backend.images.pipeline import load_pipeline
 from backend.jobs.children import News, child_main
-from backend.quantize.calibration import calibrate
+from backend.quantize.calibration import calibrate, recipe_from
 from backend.quantize.prompts import read_prompts
-from backend.quantize.recipes import default_recipe
 
 
 def calibrate_denoiser(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     """Watch the denoiser of `folder` make pictures of the first prompts of `prompts`; write what
     was seen to `file`. Raises what calibrate and read_prompts raise."""
-    recipe = default_recipe(arguments["family"], Precision(arguments["precision"]))
-    recipe = replace(recipe, samples=arguments["samples"], steps=arguments["steps"])
+    recipe = recipe_from(arguments["recipe"])
     prompts = read_prompts(Path(arguments["prompts"]))[: recipe.samples]
     device = pick_device()
     base = Precision.FP32 if device.type == "cpu" else Precision.BF16
