@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import torch
+from onnx_ir.passes import common
 from onnxscript import optimizer
 
 from backend.engines.cache import data_file
@@ -45,9 +46,31 @@ def export(source: ExportModule, file: Path) -> None:
             verbose=False,
         )
     assert program is not None
-    optimizer.optimize_ir(program.model, should_fold=_unless_transposed_weight)
-    _transpose_when_saved(program.model.graph)
-    ir.save(program.model, file, external_data=data_file(file).name)
+    model = _tidied(program.model)
+    _transpose_when_saved(model.graph)
+    ir.save(model, file, external_data=data_file(file).name)
+
+
+def _tidied(model: ir.Model) -> ir.Model:
+    """What the exporter does by itself, but for its rewrite rules: those take a third of the time
+    and change nothing that TensorRT and ONNX Runtime do not do when they load a graph."""
+    model = common.InlinePass()(model).model
+    optimizer.fold_constants_ir(
+        model, onnx_shape_inference=True, should_fold=_unless_transposed_weight
+    )
+    for tidy in (
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedFunctionsPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedOpsetsPass(),
+        common.OutputFixPass(),
+        common.NameFixPass(),
+    ):
+        model = tidy(model).model
+    return model
 
 
 def _transposed_weight(node: ir.Node) -> ir.Value | None:
