@@ -10,9 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from backend.contracts import (
     Engine,
+    EngineProfile,
     EngineRequest,
     EngineView,
     FetchPlan,
@@ -31,6 +33,7 @@ from backend.contracts import (
 )
 from backend.engines.cache import delete_engine, find_engine, list_engines
 from backend.engines.host import this_host
+from backend.engines.options import check_prompts, profile_of
 from backend.engines.plan import plan_builds
 from backend.engines.sources import source_of
 from backend.engines.variants import engine_variants
@@ -57,6 +60,7 @@ from backend.models.catalog import (
 )
 from backend.models.fetch import needs_of_request, plan_needs
 from backend.models.needs import needs_of
+from backend.quantize.prompts import keep_prompts, parse_prompts
 from backend.settings import Settings
 
 __all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
@@ -183,14 +187,30 @@ class Studio:
         that is not here; the job's id.
 
         Raises StudioError MODEL_UNKNOWN, VARIANT_UNKNOWN, MODEL_FILES_CORRUPTED, PROFILE_INVALID,
+        INVALID_REQUEST, RECIPE_INVALID, QUANTIZATION_LEVEL_UNKNOWN, PROMPTS_UNREADABLE,
         TARGET_UNSUPPORTED, TENSORRT_MISSING, PREEXPORTED_MISSING, TOO_MANY_WAITING.
         """
         entry = find_model(self.settings, request.model)
         request = request.model_copy(update={"source": source_of(request, entry)})
         builds = plan_builds(request, entry, this_host())
+        check_prompts(self.settings, request, entry)
         key = variant_key(request.model, request.precision, request.runtime)
         title = f"{entry.name} {request.precision} {request.runtime} {builds[0].key.target}"
         return self._submit(JobKind.ENGINE, owner, title, key, request, float(len(builds)))
+
+    def engine_profile(self, model_id: str, **sizes: Any) -> EngineProfile | None:
+        """Sizes of an engine of a model from those asked for, see `options.profile_of`.
+
+        Raises StudioError MODEL_UNKNOWN, PROFILE_INVALID.
+        """
+        return profile_of(find_model(self.settings, model_id).limits, **sizes)
+
+    def keep_prompts(self, content: bytes, name: str) -> str:
+        """Keep a text file's prompts, one a line, to calibrate with: `EngineRequest.prompts`.
+
+        Raises StudioError PROMPTS_UNREADABLE.
+        """
+        return keep_prompts(self.settings.home, parse_prompts(content, name))
 
     def engines(self) -> tuple[Engine, ...]:
         """Every engine on disk and where it stands, newest first."""

@@ -92,21 +92,61 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
         runtime: str = "tensorrt",
         module: str | None = None,
         target: str | None = None,
+        min_side: int | None = None,
+        max_side: int | None = None,
+        opt_width: int | None = None,
+        opt_height: int | None = None,
+        batch: int | None = None,
+        static: bool = False,
+        optimization_level: int = 3,
+        workspace_bytes: int | None = None,
+        weight_streaming: bool = False,
+        refit: bool = False,
+        level: float | None = None,
+        alpha: float | None = None,
+        percentile: float | None = None,
+        calibration_prompts: int | None = None,
+        calibration_steps: int | None = None,
+        prompts: str | None = None,
         source: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Build engines. Yields the job as it proceeds; those there already are kept."""
-        given = {
-            "model": model,
-            "precision": precision,
-            "runtime": runtime,
-            "module": module,
-            "target": target,
-            "source": source,
-        }
+        """Build engines. Yields the job as it proceeds; those there already are kept.
+
+        Sizes are pixels of a picture's sides; what is left out is what the model takes. `prompts`
+        are those to calibrate with, one a line.
+        """
         with _told():
-            yield from _followed(
-                request, lambda owner: studio.build_engine(_valid(EngineRequest, given), owner)
-            )
+            given = {
+                "model": model,
+                "precision": precision,
+                "runtime": runtime,
+                "module": module,
+                "target": target,
+                "source": source,
+                "profile": studio.engine_profile(
+                    model,
+                    min_side=min_side,
+                    max_side=max_side,
+                    opt_width=opt_width,
+                    opt_height=opt_height,
+                    batch=batch,
+                    static=static,
+                ),
+                "optimization_level": optimization_level,
+                "workspace_bytes": workspace_bytes,
+                "weight_streaming": weight_streaming,
+                "refit": refit,
+                "level": level,
+                "smoothquant_alpha": alpha,
+                "percentile": percentile,
+                "calibration_prompts": calibration_prompts,
+                "calibration_steps": calibration_steps,
+                "prompts": studio.keep_prompts(prompts.encode("utf-8", "surrogatepass"), "prompts")
+                if prompts
+                else None,
+            }
+            asked = _valid(EngineRequest, given)
+            yield from _followed(request, lambda owner: studio.build_engine(asked, owner))
 
     def fetch(
         request: gr.Request, model: str, source: str = "export", precision: str | None = None
@@ -185,7 +225,13 @@ def _machine_endpoints(studio: "Studio") -> None:
         with _told():
             return [
                 engine.manifest.model_dump(mode="json")
-                | {"state": str(engine.state), "reason": engine.reason.render()}
+                | {
+                    "check": engine.manifest.check and engine.manifest.check.render(),
+                    "validation": engine.manifest.validation
+                    and engine.manifest.validation.render(),
+                    "state": str(engine.state),
+                    "reason": engine.reason.render(),
+                }
                 for engine in studio.engines()
             ]
 

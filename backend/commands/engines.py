@@ -1,28 +1,35 @@
 """`engine build / list / inspect / delete`."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from backend.commands.output import answer, failing_plainly, table
-from backend.commands.pictures import Json
+from backend.commands.pictures import Json, parse_size
 from backend.commands.session import follow, with_worker
 from backend.contracts import Engine, EngineRequest, EngineSource, Precision, Runtime
 from backend.language import human_bytes, human_seconds
+from backend.quantize.prompts import read_prompts
 from backend.settings import load_settings
 from backend.studio import Studio
 
 app = typer.Typer(help="Engines: build, list, look inside, delete.", no_args_is_help=True)
+SIZES, BUILDER, CALIBRATION = "Sizes", "Builder", "Calibration (INT8, FP8, NVFP4)"
+GIB = 1 << 30
 EngineId = Annotated[str, typer.Argument(metavar="ID")]
 FIELDS = {
     "id", "model", "module", "edition", "version", "target", "precision", "runtime", "size_bytes",
-    "build_s", "layer_count", "profile", "relative_error", "source", "onnx_source",
+    "build_s", "layer_count", "profile", "relative_error", "validated", "source", "onnx_source",
 }  # fmt: skip
 
 
 def _as_data(engine: Engine) -> dict[str, Any]:
-    return engine.manifest.model_dump(mode="json", include=FIELDS) | {
+    made = engine.manifest
+    return made.model_dump(mode="json", include=FIELDS) | {
+        "check": made.check and made.check.render(),
+        "validation": made.validation and made.validation.render(),
         "state": engine.state,
         "reason": engine.reason.render(),
     }
@@ -40,6 +47,12 @@ def _row(engine: Engine) -> tuple[str, ...]:
     )
 
 
+def _kept(studio: Studio, file: Path) -> str:
+    """Raises StudioError PROMPTS_UNREADABLE."""
+    lines = read_prompts(file)
+    return studio.keep_prompts("\n".join(lines).encode(), str(file))
+
+
 @app.command()
 def build(
     model: str = "demo-flux",
@@ -53,15 +66,72 @@ def build(
     target: Annotated[
         str | None, typer.Option(help="GPU to build for, like sm121; left out: this machine's.")
     ] = None,
-    optimization_level: Annotated[int, typer.Option(min=0, max=5)] = 3,
-    calibration_prompts: Annotated[int | None, typer.Option(min=1)] = None,
-    calibration_steps: Annotated[int | None, typer.Option(min=1)] = None,
+    min_side: Annotated[
+        int | None, typer.Option(help="Smallest side in pixels.", rich_help_panel=SIZES)
+    ] = None,
+    max_side: Annotated[
+        int | None, typer.Option(help="Largest side in pixels.", rich_help_panel=SIZES)
+    ] = None,
+    opt_size: Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Size it is tuned for.", rich_help_panel=SIZES),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Pictures at once, at the most.", rich_help_panel=SIZES)
+    ] = None,
+    static: Annotated[
+        bool, typer.Option("--static", help="For one size only.", rich_help_panel=SIZES)
+    ] = False,
+    optimization_level: Annotated[
+        int, typer.Option(help="0 (fast build) to 5.", rich_help_panel=BUILDER)
+    ] = 3,
+    workspace: Annotated[
+        float | None,
+        typer.Option(metavar="GIB", help="Memory for a layer's scratch.", rich_help_panel=BUILDER),
+    ] = None,
+    weight_streaming: Annotated[
+        bool, typer.Option("--weight-streaming", rich_help_panel=BUILDER)
+    ] = False,
+    refit: Annotated[bool, typer.Option("--refit", rich_help_panel=BUILDER)] = False,
+    level: Annotated[
+        float | None,
+        typer.Option(help="What is quantised: 1, 2, 2.5, 3 or 4.", rich_help_panel=CALIBRATION),
+    ] = None,
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="SmoothQuant (INT8), 0 to 1.", rich_help_panel=CALIBRATION),
+    ] = None,
+    percentile: Annotated[
+        float | None,
+        typer.Option(help="Of convolutions' inputs (INT8).", rich_help_panel=CALIBRATION),
+    ] = None,
+    calibration_prompts: Annotated[
+        int | None, typer.Option(help="Pictures to watch.", rich_help_panel=CALIBRATION)
+    ] = None,
+    calibration_steps: Annotated[
+        int | None, typer.Option(help="Steps of each.", rich_help_panel=CALIBRATION)
+    ] = None,
+    calibration_file: Annotated[
+        Path | None,
+        typer.Option(help="Prompts of your own, one a line.", rich_help_panel=CALIBRATION),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Build the engines of a model's variant, fetching first what they are built from. Those that
     are there already are kept."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
+        width, height = parse_size(opt_size) if opt_size else (None, None)
+        profile = studio.engine_profile(
+            model,
+            min_side=min_side,
+            max_side=max_side,
+            opt_width=width,
+            opt_height=height,
+            batch=batch,
+            static=static,
+        )
+        prompts = None if calibration_file is None else _kept(studio, calibration_file)
         request = EngineRequest(
             model=model,
             precision=precision,
@@ -69,7 +139,15 @@ def build(
             module=module,
             source=source,
             target=target,
+            profile=profile,
             optimization_level=optimization_level,
+            workspace_bytes=None if workspace is None else int(workspace * GIB),
+            weight_streaming=weight_streaming,
+            refit=refit,
+            level=level,
+            smoothquant_alpha=alpha,
+            percentile=percentile,
+            prompts=prompts,
             calibration_prompts=calibration_prompts,
             calibration_steps=calibration_steps,
         )

@@ -82,7 +82,7 @@ def generate(
     with failing_plainly(as_json):
         studio = Studio(load_settings())
         limits = studio.model(model).limits
-        width, height = _size(size) if size else (limits.native_width, limits.native_height)
+        width, height = parse_size(size) if size else (limits.native_width, limits.native_height)
         request = GenerateRequest(
             model=model,
             precision=precision,
@@ -121,7 +121,8 @@ def generate(
         answer(as_json, data, "\n".join([*map(str, paths), words]))
 
 
-def _size(size: str) -> tuple[int, int]:
+def parse_size(size: str) -> tuple[int, int]:
+    """Width and height of `WxH`. Raises StudioError INVALID_REQUEST."""
     match = re.fullmatch(r"(\d{1,6})[xX×](\d{1,6})", size.strip())
     if match is None:
         raise StudioError(

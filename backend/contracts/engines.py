@@ -50,7 +50,18 @@ class EngineRequest(Contract):
     weight_streaming: bool = False
     refit: bool = False
     calibration_prompts: int | None = None
+    """Pictures to make while watching; None is as many as the precision usually takes."""
     calibration_steps: int | None = None
+    """Denoising steps of each; None is as many as the model is run with."""
+    prompts: str | None = None
+    """Digest of the prompts to calibrate with, as `Studio.keep_prompts` gave it; None is the
+    model's own."""
+    level: float | None = None
+    """How much of the denoiser is quantised: 1, 2, 2.5, 3 or 4; None is the precision's usual."""
+    smoothquant_alpha: float | None = None
+    """For INT8: how much of the activations' range goes into the weights, 0 to 1."""
+    percentile: float | None = None
+    """For INT8 convolutions: which share of the activations counts for their range, 0 to 1."""
 
 
 class EngineState(Name):
@@ -88,13 +99,17 @@ class EngineManifest(Contract):
     build_s: float
     layer_count: int
     relative_error: float | None
-    """Of the ONNX file against torch on real inputs: largest difference over largest value. None
-    where no CPU kernel runs the file, or for the reason in `unchecked`."""
+    """Of the ONNX file against torch on real inputs, both with the file's weights: root mean square
+    of the difference over that of what torch computes in FP32. None where it was not run."""
+    check: Text | None = None
+    """How the ONNX file was run for that, or why it was not."""
+    validated: bool | None = None
+    """Whether the finished engine computes what torch does; None where it could not be run."""
+    validation: Text | None = None
+    """The error that was found then, or why it could not be run."""
     source: EngineSource = EngineSource.EXPORT
     onnx_source: str | None = None
     """`repository@commit/file` of a pre-exported ONNX."""
-    unchecked: Text | None = None
-    """Why the ONNX was not compared with torch."""
     created_at: float
     format: int
 

@@ -5,13 +5,15 @@ and no builder flag changes one.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from backend.engines.cache import sha256_of
 from backend.engines.editions import Edition, load_edition, logger_of
 from backend.errors import Code, StudioError
-from backend.jobs.children import News, child_main
+from backend.jobs.children import News, child_main, stop_requested
+from backend.jobs.failures import says_out_of_memory
 
 PERCENT = 100
 
@@ -53,11 +55,18 @@ class PhaseTree:
         return min(1.0, (done + max(inner, default=0.0)) / steps)
 
 
-def build(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
+def never() -> bool:
+    return False
+
+
+def build(
+    arguments: dict[str, Any], tell: News, stop: Callable[[], bool] = never
+) -> dict[str, Any]:
     """Parse `onnx`, build for `target` with the profile `shapes`, write the plan to `plan`.
 
-    `shapes` gives (min, opt, max) by input. Raises StudioError ONNX_INVALID, ENGINE_BUILD_FAILED,
-    TENSORRT_MISSING or TARGET_UNSUPPORTED.
+    `shapes` gives (min, opt, max) by input. `stop` is asked at every step of the builder and ends
+    the build by being true. Raises StudioError ONNX_INVALID, ENGINE_BUILD_FAILED, OUT_OF_MEMORY,
+    PROFILE_INVALID, TENSORRT_MISSING or TARGET_UNSUPPORTED.
     """
     edition = load_edition(arguments["edition"])
     trt = edition.api
@@ -70,7 +79,7 @@ def build(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     config = builder.create_builder_config()
     _configure(trt, edition, config, arguments)
     config.add_optimization_profile(_profile(builder, network, arguments["shapes"]))
-    monitor = _monitor(trt, tell)
+    monitor = _monitor(trt, tell, stop)
     config.progress_monitor = monitor
     cache_file = Path(arguments["timing_cache"])
     cache = config.create_timing_cache(cache_file.read_bytes() if cache_file.exists() else b"")
@@ -80,7 +89,8 @@ def build(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     if plan is None:
         detail = "\n".join(problems)
         last = problems[-1][:300] if problems else "TensorRT gave no reason"
-        code = Code.OUT_OF_MEMORY if "out of memory" in detail.lower() else Code.ENGINE_BUILD_FAILED
+        full = says_out_of_memory(detail)
+        code = Code.OUT_OF_MEMORY if full else Code.ENGINE_BUILD_FAILED
         raise StudioError(code, detail, problem=last)
     seconds = time.perf_counter() - started
     Path(arguments["plan"]).write_bytes(plan)
@@ -142,7 +152,7 @@ def _profile(builder: Any, network: Any, shapes: dict[str, Any]) -> Any:
     return profile
 
 
-def _monitor(trt: Any, tell: News) -> Any:
+def _monitor(trt: Any, tell: News, stop: Callable[[], bool]) -> Any:
     tree = PhaseTree()
 
     class Monitor(trt.IProgressMonitor):
@@ -155,7 +165,7 @@ def _monitor(trt: Any, tell: News) -> Any:
 
         def step_complete(self, phase: str, step: int) -> bool:
             self._tell(phase, tree.step(phase, step))
-            return True
+            return not stop()
 
         def phase_finish(self, phase: str) -> None:
             tree.finish(phase)
@@ -170,4 +180,4 @@ def _monitor(trt: Any, tell: News) -> Any:
 
 
 if __name__ == "__main__":
-    child_main(build)
+    child_main(lambda arguments, tell: build(arguments, tell, stop_requested()))

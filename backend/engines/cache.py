@@ -28,10 +28,11 @@ from backend.models import files
 from backend.models.catalog import find_models
 from backend.settings import Settings
 
-FORMAT = 1
+FORMAT = 2
 """Raised when exports or engines of an older studio must be made again."""
 MANIFEST = "manifest.json"
 LAYERS = "layers.json"
+ONNX = "model.onnx"
 CHUNK_BYTES = 4 * 1024**2
 
 
@@ -132,9 +133,10 @@ def standing(
     file = folder / manifest.file
     if not file.is_file():
         return EngineState.BROKEN, text("engine.file_missing", file=manifest.file)
-    if file.stat().st_size != manifest.size_bytes:
+    size = size_of(file)
+    if size != manifest.size_bytes:
         return EngineState.BROKEN, text(
-            "engine.file_cut", size_bytes=file.stat().st_size, expected_bytes=manifest.size_bytes
+            "engine.file_cut", size_bytes=size, expected_bytes=manifest.size_bytes
         )
     if manifest.format != FORMAT:
         return EngineState.STALE, text("engine.older_format")
@@ -168,9 +170,25 @@ def delete_engine(settings: Settings, engine_id: str) -> int:
     return freed
 
 
+def data_file(file: Path) -> Path:
+    """Where the weights of an ONNX file are, if not in it."""
+    return file.with_name(f"{file.name}.data")
+
+
+def _with_data(file: Path) -> tuple[Path, ...]:
+    return (file, data) if (data := data_file(file)).is_file() else (file,)
+
+
+def size_of(file: Path) -> int:
+    """Bytes of an engine's file and of its data file."""
+    return sum(one.stat().st_size for one in _with_data(file))
+
+
 def sha256_of(file: Path) -> str:
+    """Digest of a file, the data file beside it included."""
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
+    for one in _with_data(file):
+        with one.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()

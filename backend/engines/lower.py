@@ -9,14 +9,16 @@ TensorRT's `TRT_FP4DynamicQuantize` for the activations of NVFP4.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from backend.contracts import Precision
-from backend.engines.export import node_layers
+from backend.engines.network import node_layers
+from backend.engines.weights import WeightWriter, read
 from backend.quantize.calibration import Calibration, LayerCalibration
 
 INT8_MAX = 127.0
@@ -40,6 +42,9 @@ NUMPY_TYPES = {
 class _Graph:
     model: onnx.ModelProto
     initializers: dict[str, onnx.TensorProto]
+    folder: Path
+    """Of the external data of the plain weights."""
+    writer: WeightWriter
     before: dict[int, list[onnx.NodeProto]] = field(default_factory=dict)
     """New nodes by the index of the node that they go in front of."""
     count: int = 0
@@ -49,14 +54,15 @@ class _Graph:
         return f"{stem}_q{self.count}"
 
     def constant(self, stem: str, value: np.ndarray, kind: int | None = None) -> str:
+        return self.packed(stem, value, value.shape, kind or _kind(value))
+
+    def packed(self, stem: str, value: np.ndarray, dims: tuple[int, ...], kind: int) -> str:
         name = self.name(stem)
-        tensor = (
-            numpy_helper.from_array(value, name)
-            if kind is None
-            else helper.make_tensor(name, kind, value.shape, value.tobytes(), raw=True)
-        )
-        self.initializers[name] = tensor
+        self.initializers[name] = self.writer.add(name, kind, dims, value)
         return name
+
+    def floats(self, tensor: onnx.TensorProto) -> np.ndarray:
+        return read(tensor, self.folder).astype(np.float32)
 
     def add(
         self, index: int, op: str, inputs: list[str], domain: str = "", **attributes: object
@@ -67,14 +73,27 @@ class _Graph:
         return out
 
 
-def lower(model: onnx.ModelProto, prefix: str, calibration: Calibration) -> onnx.ModelProto:
+def _kind(value: np.ndarray) -> int:
+    return int(helper.np_dtype_to_tensor_dtype(value.dtype))
+
+
+def lower(
+    model: onnx.ModelProto,
+    folder: Path,
+    prefix: str,
+    calibration: Calibration,
+    writer: WeightWriter,
+) -> onnx.ModelProto:
     """A copy of `model` with the calibrated layers quantised; `prefix` as in ExportModule.
 
-    Raises KeyError when a layer of the calibration is not in the graph.
+    External data of `model` is in `folder`; weights are read, quantised and written one at a time.
+    Raises KeyError when a layer of the calibration is not in the graph, StudioError
+    ONNX_DATA_INVALID, OSError.
     """
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
-    graph = _Graph(lowered, {tensor.name: tensor for tensor in lowered.graph.initializer})
+    initializers = {tensor.name: tensor for tensor in lowered.graph.initializer}
+    graph = _Graph(lowered, initializers, folder, writer)
     owners = node_layers(lowered, prefix)
     attentions = {n: one for n, one in calibration.layers.items() if one.kind == "attention"}
     layers = {n: one for n, one in calibration.layers.items() if one.kind != "attention"}
@@ -106,7 +125,7 @@ def _lower_layer(
 ) -> None:
     tensor = graph.initializers[node.input[1]]
     kind = tensor.data_type
-    weight = _to_float(tensor)
+    weight = graph.floats(tensor)
     in_axis, out_axis = _axes(node)
     source = node.input[0]
     if scales.pre_quant_scale is not None:
@@ -214,11 +233,8 @@ def _fp4_weight(
     values = (by_block / steps[..., None]).clip(-FP4_MAX, FP4_MAX)
     values = np.moveaxis(values.reshape(*values.shape[:-2], -1), -1, in_axis)
     codes = np.ascontiguousarray(values).astype(ml_dtypes.float4_e2m1fn).view(np.uint8).reshape(-1)
-    name = graph.name("weight")
     packed = (codes[0::2] & 0xF) | (codes[1::2] << 4)
-    graph.initializers[name] = helper.make_tensor(
-        name, TensorProto.FLOAT4E2M1, weight.shape, packed.tobytes(), raw=True
-    )
+    name = graph.packed("weight", packed, weight.shape, TensorProto.FLOAT4E2M1)
     block_scales = np.ascontiguousarray(np.moveaxis(scales, -1, in_axis))
     stored = graph.constant("block_scale", block_scales, TensorProto.FLOAT8E4M3FN)
     plain = graph.add(index, "DequantizeLinear", [stored, graph.constant("scale", np.array(fixed))])
@@ -264,7 +280,7 @@ def _factor(graph: _Graph, maker: onnx.NodeProto | None) -> float:
     attention's scale."""
     if maker is None or maker.op_type != "Mul" or maker.input[1] not in graph.initializers:
         return 1.0
-    return float(_to_float(graph.initializers[maker.input[1]]).max())
+    return float(graph.floats(graph.initializers[maker.input[1]]).max())
 
 
 def _float_type(graph: _Graph) -> int:
@@ -275,11 +291,6 @@ def _float_type(graph: _Graph) -> int:
     return int(TensorProto.FLOAT)
 
 
-def _to_float(tensor: onnx.TensorProto) -> np.ndarray:
-    values: np.ndarray = numpy_helper.to_array(tensor).astype(np.float32)
-    return values
-
-
 def _write(graph: _Graph, fp4: bool) -> None:
     model = graph.model
     nodes = list(_in_order(graph))
@@ -287,7 +298,12 @@ def _write(graph: _Graph, fp4: bool) -> None:
     model.graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
     used |= {value.name for value in model.graph.output}
-    kept = [tensor for name, tensor in graph.initializers.items() if name in used]
+    plain = {tensor.name for tensor in model.graph.initializer}
+    kept = [
+        graph.writer.copy(tensor, graph.folder) if name in plain else tensor
+        for name, tensor in graph.initializers.items()
+        if name in used
+    ]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
     if fp4:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from backend.contracts import EngineLayer
-from backend.engines.export import node_layers
+from backend.engines.weights import byte_count
 
 NAMES = {
     TensorProto.FLOAT: "fp32",
@@ -17,7 +17,6 @@ NAMES = {
     TensorProto.FLOAT8E4M3FN: "fp8",
     TensorProto.FLOAT4E2M1: "nvfp4",
 }
-BITS = {TensorProto.FLOAT4E2M1: 4}
 
 
 def layers_of(model: onnx.ModelProto, prefix: str = "") -> Iterator[EngineLayer]:
@@ -43,7 +42,7 @@ def layers_of(model: onnx.ModelProto, prefix: str = "") -> Iterator[EngineLayer]
             layer=owners.get(node.name, ""),
             precision=_quantised(node, makers, weights, values) or _name(kind),
             shapes=tuple(_shape(output) for output in outputs),
-            bytes=sum(_bytes(tensor) for tensor in own),
+            bytes=sum(byte_count(tensor) for tensor in own),
         )
 
 
@@ -77,11 +76,16 @@ def _shape(output: onnx.TypeProto.Tensor) -> str:
     return "x".join(str(dim.dim_param or dim.dim_value or "?") for dim in output.shape.dim)
 
 
-def _bytes(tensor: onnx.TensorProto) -> int:
-    count = 1
-    for dim in tensor.dims:
-        count *= dim
-    bits = BITS.get(tensor.data_type)
-    if bits:
-        return count * bits // 8
-    return count * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+def node_layers(model: onnx.ModelProto, prefix: str) -> dict[str, str]:
+    """The torch module of each node: its dotted name by the node's name."""
+    layers: dict[str, str] = {}
+    for node in model.graph.node:
+        properties = {prop.key: prop.value for prop in node.metadata_props}
+        scopes = [
+            scope.strip(" '\"[]")
+            for scope in properties.get("pkg.torch.onnx.name_scopes", "").split(",")
+        ]
+        names = [scope[len(prefix) :] for scope in scopes if scope.startswith(prefix)]
+        if names:
+            layers[node.name] = names[-1]
+    return layers

@@ -4,9 +4,10 @@ Each leaves files that the next one finds, so that a killed worker goes on where
 that are already there are not built again: the second of two equal jobs finds those of the first.
 """
 
+import hashlib
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,21 @@ from backend.contracts import (
 )
 from backend.engines import cache
 from backend.engines.host import this_host
-from backend.engines.plan import ModuleBuild, calibration_size, plan_builds
+from backend.engines.needs import Needs, phase_needs
+from backend.engines.options import prompts_of, recipe_of
+from backend.engines.plan import ModuleBuild, plan_builds
 from backend.engines.shapes import input_shapes
 from backend.engines.take import take_preexported
+from backend.engines.validated import Validation, reference_file, validated
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
-from backend.language import text
+from backend.language import Text, text
 from backend.models.catalog import Entry, find_model
 from backend.models.files import corrupted
-from backend.settings import ASSETS, Settings
+from backend.settings import Settings
 
-ONNX = "model.onnx"
+CANCEL_GRACE_S = 2.0
+"""How long a builder may take to stop by itself (docs/engines.md)."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,31 @@ def order_of(context: JobContext, settings: Settings) -> Order:
     )
 
 
+def exports_folder(settings: Settings, order: Order) -> Path:
+    fingerprint = order.all[0].key.fingerprint
+    return settings.home / "onnx" / f"{order.entry.id}.{fingerprint[:12]}"
+
+
+def needs_of(context: JobContext, settings: Settings) -> dict[str, Needs]:
+    """What each phase with something left to do needs."""
+    order = order_of(context, settings)
+    on_gpu = this_host().gpu is not None
+    found = phase_needs(order.entry, order.missing, exports_folder(settings, order), on_gpu)
+    if order.quantised is not None and calibration_file(settings, order).exists():
+        del found["calibrate"]
+    return found
+
+
 def calibration_file(settings: Settings, order: Order) -> Path:
+    """Where the calibration of these weights by this recipe on these prompts is kept."""
     build = order.quantised
     assert build is not None
-    name = f"{order.entry.id}.{build.key.precision}.{build.key.fingerprint[:12]}"
-    prompts, steps = calibration_size(order.request, order.entry)
-    return settings.home / "calibrations" / f"{name}.{prompts}x{steps}.safetensors"
+    recipe = recipe_of(order.request, order.entry)
+    prompts = cache.sha256_of(prompts_of(settings, order.request, order.entry))
+    made_of = f"{build.key.fingerprint}\n{recipe}\n{prompts}"
+    digest = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    name = f"{order.entry.id}.{build.key.precision}.{digest}.safetensors"
+    return settings.home / "calibrations" / name
 
 
 def calibrate(context: JobContext, settings: Settings) -> dict[str, Any]:
@@ -86,15 +110,12 @@ def calibrate(context: JobContext, settings: Settings) -> dict[str, Any]:
     if not file.exists():
         context.report("calibrate")
         limits = order.entry.limits
-        prompts, steps = calibration_size(order.request, order.entry)
         arguments = {
             "model": order.entry.id,
             "folder": order.folder,
             "family": order.entry.family.name,
-            "precision": str(order.quantised.key.precision),
-            "samples": prompts,
-            "steps": steps,
-            "prompts": str(calibration_prompts(order.entry)),
+            "recipe": asdict(recipe_of(order.request, order.entry)),
+            "prompts": str(prompts_of(settings, order.request, order.entry)),
             "width": limits.native_width,
             "height": limits.native_height,
             "guidance": limits.default_guidance,
@@ -110,12 +131,6 @@ def calibrate(context: JobContext, settings: Settings) -> dict[str, Any]:
     return {"file": str(file), "digest": cache.sha256_of(file)}
 
 
-def calibration_prompts(entry: Entry) -> Path:
-    """The model's own prompts where it ships some, else the studio's."""
-    own = ASSETS / "calibration" / f"{entry.id}.txt"
-    return own if own.exists() else ASSETS / "calibration" / "prompts.txt"
-
-
 def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) -> list[Any]:
     """ONNX files of the modules whose engines are missing."""
     order = order_of(context, settings)
@@ -123,19 +138,19 @@ def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) 
         return []
     if order.request.source is EngineSource.PREEXPORTED:
         return take_preexported(context, order.entry, order.request, order.missing, order.work)
-    context.report("export", 0, len(order.missing))
+    context.report("export", 0, 2 * len(order.missing))
 
     def on_news(news: dict[str, Any]) -> None:
-        module = news.get("module")
-        message = text("job.exporting", module=module) if module else None
+        module, doing = news.get("module"), "job.checking" if "check" in news else "job.exporting"
+        message = text(doing, module=module) if module else None
         context.report("export", news["step"], news["total"], message=message)
 
-    fingerprint = order.missing[0].key.fingerprint
+    profile = order.missing[0].key.profile
     arguments = {
         "model": order.entry.id,
         "folder": order.folder,
-        "sample_size": [order.entry.limits.min_side, order.entry.limits.native_height],
-        "exports": str(settings.home / "onnx" / f"{order.entry.id}.{fingerprint[:12]}"),
+        "sample_size": [profile.min_side, profile.opt_height],
+        "exports": str(exports_folder(settings, order)),
         "work": str(order.work),
         "calibration": calibrated.get("file"),
         "modules": [
@@ -162,10 +177,12 @@ def build(
         )
         facts = by_module[one.key.module]
         made = _build_one(context, settings, order, one, facts, index)
-        manifest = _manifest(one, facts, made, calibrated)
+        proof = validated(one.key, facts, made, order.work, context.check)
+        manifest = _manifest(one, facts, made, calibrated, proof)
         folder = cache.register(settings, manifest, order.work / one.key.module)
-        if manifest.file != ONNX:
-            (folder / ONNX).unlink(missing_ok=True)
+        if manifest.file != cache.ONNX:
+            for file in (folder / cache.ONNX, cache.data_file(folder / cache.ONNX)):
+                file.unlink(missing_ok=True)
     if order.work.exists():
         shutil.rmtree(order.work)
     result = EngineResult(engines=tuple(one.key.id for one in order.all), built=len(order.missing))
@@ -184,11 +201,15 @@ def _build_one(
     if one.key.runtime is Runtime.ONNXRUNTIME:
         made: dict[str, Any] = run_child(
             "backend.engines.try_onnx",
-            {"onnx": str(folder / ONNX), "int8": one.key.precision is Precision.INT8},
+            {
+                "onnx": str(folder / cache.ONNX),
+                "int8": one.key.precision is Precision.INT8,
+                "reference": str(reference_file(order.work, one.key.module)),
+            },
             lambda news: None,
             context.check,
         )
-        return made | {"file": ONNX}
+        return made | {"file": cache.ONNX}
 
     def on_news(news: dict[str, Any]) -> None:
         context.report("build", index * 100 + news["step"], len(order.missing) * 100)
@@ -197,7 +218,7 @@ def _build_one(
     part = f"{one.key.edition}-{one.key.version}-{one.key.gpu or one.key.target}"
     arguments = {
         "edition": one.key.edition,
-        "onnx": facts.get("onnx") or str(folder / ONNX),
+        "onnx": facts.get("onnx") or str(folder / cache.ONNX),
         "plan": str(folder / "engine.plan"),
         "shapes": input_shapes(facts["inputs"], facts["dynamic"], one.key.profile),
         "target": one.key.target,
@@ -207,12 +228,18 @@ def _build_one(
         "refit": request.refit,
         "timing_cache": str(settings.home / "timing" / part.replace(" ", "-")),
     }
-    made = run_child("backend.engines.build", arguments, on_news, context.check)
-    return made | {"file": "engine.plan"}
+    made = run_child(
+        "backend.engines.build", arguments, on_news, context.check, grace_s=CANCEL_GRACE_S
+    )
+    return made | {"file": "engine.plan", "shapes": arguments["shapes"]}
 
 
 def _manifest(
-    one: ModuleBuild, facts: dict[str, Any], made: dict[str, Any], calibrated: dict[str, Any]
+    one: ModuleBuild,
+    facts: dict[str, Any],
+    made: dict[str, Any],
+    calibrated: dict[str, Any],
+    proof: Validation,
 ) -> EngineManifest:
     key = one.key
     made_of: dict[str, Any] = {"precision": key.precision} | facts.get("manifest", {})
@@ -236,6 +263,9 @@ def _manifest(
         build_s=made["build_s"],
         layer_count=made["layer_count"],
         relative_error=facts["relative_error"],
+        check=Text.model_validate(facts["check"]),
+        validated=proof.validated,
+        validation=proof.reason,
         created_at=time.time(),
         format=cache.FORMAT,
         **made_of,

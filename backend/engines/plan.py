@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-from backend.contracts import EngineProfile, EngineRequest, Precision, Runtime
+from backend.contracts import EngineProfile, EngineRequest, EngineSource, Precision, Runtime
 from backend.engines.cache import EngineKey, Host
 from backend.engines.host import CPU, edition_for
+from backend.engines.options import check_builder, check_unquantised, recipe_of
 from backend.engines.sources import fingerprint, module_precisions, source_of
 from backend.errors import Code, StudioError
 from backend.models.catalog import Entry
+from backend.quantize.recipes import QUANTISED
 
-CALIBRATION_PROMPTS = 32
 DEFAULT_TARGET = "sm121"
 """What is built for where there is no GPU: a DGX Spark."""
 
@@ -51,7 +52,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     its id that of no engine: the plan is made again when all is fetched.
 
     Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED, TENSORRT_MISSING, PROFILE_INVALID,
-    PREEXPORTED_MISSING."""
+    INVALID_REQUEST, RECIPE_INVALID, QUANTIZATION_LEVEL_UNKNOWN, PREEXPORTED_MISSING."""
     if request.precision not in entry.engine_precisions or request.runtime not in engine_runtimes(
         request.precision
     ):
@@ -73,13 +74,18 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     modules = module_precisions(entry, source, request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
+    check_builder(request)
     builder = (
         request.optimization_level,
         request.workspace_bytes,
         request.weight_streaming,
         request.refit,
     )
-    calibration = calibration_size(request, entry)
+    calibration = None
+    if request.precision in QUANTISED and source is EngineSource.EXPORT:
+        calibration = (recipe_of(request, entry), request.prompts)
+    else:
+        check_unquantised(request)
     return tuple(
         ModuleBuild(
             key=EngineKey(
@@ -100,15 +106,6 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
         )
         for module, (base, precision) in modules.items()
         if request.module in (None, module)
-    )
-
-
-def calibration_size(request: EngineRequest, entry: Entry) -> tuple[int, int]:
-    """Pictures to make while watching, and denoising steps of each: those that the model is run
-    with, unless asked otherwise. Fewer see ranges too small (docs/engines.md)."""
-    return (
-        request.calibration_prompts or CALIBRATION_PROMPTS,
-        request.calibration_steps or entry.limits.default_steps,
     )
 
 

@@ -14,9 +14,9 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from backend.contracts import EngineProfile, EngineSource, Precision
 from backend.engines.cache import LAYERS, sha256_of
-from backend.engines.external_data import check_external_data
 from backend.engines.network import NAMES, layers_of
 from backend.engines.shapes import profile_sizes
+from backend.engines.weights import check_data
 from backend.errors import Code, StudioError
 from backend.jobs.children import News, child_main
 from backend.language import text
@@ -69,7 +69,7 @@ def _take_one(arguments: dict[str, Any], module: str, folder: Path, name: str) -
         raise StudioError(
             Code.ONNX_UNEXPECTED, str(error), file=name, problem="it cannot be read as ONNX"
         ) from error
-    check_external_data(model, file)
+    check_data(model, file.parent)
     profile = EngineProfile.model_validate(arguments["profile"])
     inputs, dynamic = _shapes(model, name, module, profile, arguments["max_prompt_tokens"])
     precision = Precision(arguments["precision"])
@@ -86,13 +86,13 @@ def _take_one(arguments: dict[str, Any], module: str, folder: Path, name: str) -
         "onnx": str(file),
         "onnx_sha256": sha256_of(file),
         "relative_error": None,
+        "check": text("engine.unchecked_preexported").model_dump(),
         "inputs": inputs,
         "dynamic": dynamic,
         "manifest": {
             "precision": str(precision),
             "source": str(EngineSource.PREEXPORTED),
             "onnx_source": f"{arguments['repo']}@{folder.name}/{name}",
-            "unchecked": text("engine.unchecked_preexported").model_dump(),
         },
     }
 

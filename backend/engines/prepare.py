@@ -1,7 +1,9 @@
 """From a model's folder to the ONNX files that its engines are built from, in a child process."""
 
 import json
-from copy import copy
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,99 +11,131 @@ import onnx
 import torch
 
 from backend.contracts import Precision
-from backend.engines.cache import LAYERS, sha256_of
-from backend.engines.export import export, outputs, relative_error
+from backend.engines import needs
+from backend.engines.cache import LAYERS, ONNX, data_file, sha256_of
+from backend.engines.check import Reference, check, reference
+from backend.engines.export import export
 from backend.engines.lower import lower
 from backend.engines.modules import ExportModule, modules_of
 from backend.engines.network import layers_of
-from backend.engines.runtimes import ort
-from backend.errors import Code, StudioError
+from backend.engines.validated import reference_file
+from backend.engines.weights import WeightWriter, load_graph
 from backend.images.pipeline import load_pipeline
 from backend.jobs.children import News, child_main
+from backend.language import text
 from backend.quantize.calibration import Calibration
-from backend.quantize.fake import fake_quantised
-
-WORST_ERROR = 1e-3
-"""A plain export with a larger relative error is wrong, not rounded."""
-WORST_QUANTISED = 1.5
-"""How much more error than its reference in torch a quantised export may have: where values sit
-between two steps, the two round differently, and later layers make more of it."""
 
 
 def prepare(arguments: dict[str, Any], tell: News) -> list[dict[str, Any]]:
-    """Write `<work>/<module>/model.onnx` and its layers for each of `modules`.
+    """Write `<work>/<module>/model.onnx`, its data file and its layers for each of `modules`, and
+    `<work>/<module>.reference.safetensors` for those that were checked.
 
     Each module names its `base` precision, that of the plain export, and its `precision`; plain
-    exports are kept in `exports` and used again. Raises StudioError EXPORT_DIFFERS and what
-    load_pipeline and Calibration.load raise.
+    exports are kept in `exports` and used again. The modules of one base precision are in memory
+    at a time; a file is run when torch's modules have left it. Raises StudioError EXPORT_DIFFERS
+    and what load_pipeline, lower and Calibration.load raise.
     """
     wanted: list[dict[str, str]] = arguments["modules"]
     done: list[dict[str, Any]] = []
+    total = 2 * len(wanted)
     for base in dict.fromkeys(one["base"] for one in wanted):
-        pipeline = load_pipeline(
-            Path(arguments["folder"]), arguments["model"], Precision(base), torch.device("cpu")
-        )
-        sources = modules_of(pipeline, *arguments["sample_size"])
-        for one in (one for one in wanted if one["base"] == base):
-            tell({"step": len(done), "total": len(wanted), "module": one["module"]})
-            done.append(_prepare_one(arguments, sources[one["module"]], one))
-    tell({"step": len(done), "total": len(wanted)})
+        made: list[tuple[dict[str, Any], Reference | None]] = []
+        for source, one in _sources(arguments, base):
+            tell({"step": len(done) + len(made), "total": total, "module": source.name})
+            made.append(_prepare_one(arguments, source, one))
+            source.module.to("meta")
+        for facts, known in made:
+            step = len(done) + len(made)
+            tell({"step": step, "total": total, "module": facts["module"], "check": True})
+            done.append(_checked(arguments, facts, known))
+    tell({"step": total, "total": total})
     return done
+
+
+def _sources(arguments: dict[str, Any], base: str) -> Iterator[tuple[ExportModule, dict[str, str]]]:
+    """The modules to prepare in one base precision; whoever asks for the next one is done with
+    the one before."""
+    pipeline = load_pipeline(
+        Path(arguments["folder"]), arguments["model"], Precision(base), torch.device("cpu")
+    )
+    sources = modules_of(pipeline, *arguments["sample_size"])
+    for one in arguments["modules"]:
+        if one["base"] == base:
+            yield sources[one["module"]], one
+
+
+def plain_export(arguments: dict[str, Any], source: ExportModule, base: Precision) -> Path:
+    """The module's plain export, made unless it is there."""
+    folder = Path(arguments["exports"]) / f"{source.name}.{base}"
+    if not folder.exists():
+        unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+        unfinished.mkdir(parents=True)
+        try:
+            export(source, unfinished / ONNX)
+            unfinished.rename(folder)
+        except BaseException:
+            shutil.rmtree(unfinished)
+            raise
+    return folder / ONNX
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name where the disk can do that, else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _prepare_one(
     arguments: dict[str, Any], source: ExportModule, one: dict[str, str]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Reference | None]:
     base, precision = Precision(one["base"]), Precision(one["precision"])
-    plain = Path(arguments["exports"]) / f"{source.name}.{base}.onnx"
-    if not plain.exists():
-        plain.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = plain.with_suffix(".part")
-        export(source, unfinished)
-        unfinished.replace(plain)
-    file = Path(arguments["work"]) / source.name / "model.onnx"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    model = onnx.load(str(plain))
+    plain = plain_export(arguments, source, base)
+    file = Path(arguments["work"]) / source.name / ONNX
+    if file.parent.exists():
+        shutil.rmtree(file.parent)
+    file.parent.mkdir(parents=True)
     calibration = None
-    if precision is not base:
+    if precision is base:
+        _link(plain, file)
+        _link(data_file(plain), data_file(file))
+        model = load_graph(file)
+    else:
         calibration = Calibration.load(Path(arguments["calibration"]))
-        model = lower(model, source.prefix, calibration)
-    onnx.save(model, str(file))
-    error = None
-    if base is Precision.FP32 and precision is not Precision.NVFP4:
-        error = _checked_error(source, calibration, ort.load(file, precision is Precision.INT8))
+        with WeightWriter(file) as writer:
+            model = lower(load_graph(plain), plain.parent, source.prefix, calibration, writer)
+        onnx.save(model, str(file))
     layers = [layer.model_dump(mode="json") for layer in layers_of(model, source.prefix)]
     (file.parent / LAYERS).write_text(json.dumps(layers), encoding="utf-8")
-    return {
+    parameters = sum(one.numel() for one in source.module.parameters())
+    needed = needs.check_bytes(parameters, base, calibration is not None)
+    free = needs.free_host_bytes()
+    known = reference(source, base, calibration) if needed <= free else None
+    facts = {
         "module": source.name,
+        "base": base,
+        "precision": precision,
         "onnx_sha256": sha256_of(file),
-        "relative_error": error,
+        "relative_error": None,
+        "check": text("check.skipped", needed_bytes=needed, free_bytes=free),
         "inputs": {name: list(tensor.shape) for name, tensor in source.inputs.items()},
         "dynamic": {name: list(axes.items()) for name, axes in source.dynamic.items()},
     }
+    return facts, known
 
 
-def _checked_error(source: ExportModule, calibration: Calibration | None, run: ort.Run) -> float:
-    """The file's relative error against torch on the example inputs.
-
-    Raises StudioError EXPORT_DIFFERS when it is more than that of the same quantisation in torch
-    can explain.
-    """
-    wanted = outputs(source.module, source.inputs)
-    error = relative_error(run(source.inputs), wanted)
-    allowed = WORST_ERROR
-    if calibration is not None:
-        quantised = copy(source.module)
-        quantised._modules = {
-            "model": fake_quantised(source.module.get_submodule("model"), calibration)
-        }
-        expected = relative_error(outputs(quantised, source.inputs), wanted)
-        allowed += WORST_QUANTISED * expected
-    if not error <= allowed:
-        raise StudioError(
-            Code.EXPORT_DIFFERS, module=source.name, error=f"{error:.1e}", allowed=f"{allowed:.1e}"
-        )
-    return error
+def _checked(
+    arguments: dict[str, Any], facts: dict[str, Any], known: Reference | None
+) -> dict[str, Any]:
+    """The facts with the file's error, the reference kept for the engine built from it."""
+    work = Path(arguments["work"])
+    if known is not None:
+        file = work / facts["module"] / ONNX
+        error, how = check(facts["module"], file, facts["base"], facts["precision"], known)
+        known.save(reference_file(work, facts["module"]))
+        facts |= {"relative_error": error, "allowed": known.allowed, "check": text(f"check.{how}")}
+    return facts | {"check": facts["check"].model_dump(mode="json")}
 
 
 if __name__ == "__main__":

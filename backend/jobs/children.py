@@ -11,12 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from backend.errors import Code, ErrorInfo, StudioError
+from backend.jobs.failures import explain
 
 CHECK_INTERVAL_S = 0.1
 LOG_LINES = 60
@@ -46,13 +49,18 @@ def die_with_parent() -> None:
 
 
 def run_child(
-    module: str, arguments: dict[str, Any], on_news: News, check: Callable[[], None]
+    module: str,
+    arguments: dict[str, Any],
+    on_news: News,
+    check: Callable[[], None],
+    grace_s: float = 0.0,
 ) -> Any:
-    """Run `python -m module` with `arguments` as JSON on its standard input; its result.
+    """Run `python -m module` with `arguments` as a line of JSON on its standard input; its result.
 
     `on_news` gets all that the child tells; `check` is called ten times a second and stops the
-    child by raising. Raises StudioError as the child did, or OUT_OF_MEMORY / INTERNAL with the
-    log's tail when it died without a word.
+    child by raising: it is asked to stop (`stop_requested`) and killed after `grace_s`. Raises
+    StudioError as the child did, or OUT_OF_MEMORY / INTERNAL with the log's tail when it died
+    without a word.
     """
     child = subprocess.Popen(
         python_module(module),
@@ -73,8 +81,8 @@ def run_child(
         reader.start()
     try:
         assert child.stdin is not None
-        child.stdin.write(json.dumps(arguments))
-        child.stdin.close()
+        child.stdin.write(json.dumps(arguments) + "\n")
+        child.stdin.flush()
         result = _follow(lines, on_news, check)
         if result is not None:
             return result["result"]
@@ -87,8 +95,18 @@ def run_child(
         problem = f"a child process ended with status {status}"
         raise StudioError(Code.INTERNAL, detail, problem=problem)
     finally:
-        child.kill()
-        child.wait()
+        _end(child, grace_s)
+
+
+def _end(child: "subprocess.Popen[str]", grace_s: float) -> None:
+    """Ask the child to stop by closing its standard input, then see to it that it has."""
+    assert child.stdin is not None
+    with suppress(OSError):
+        child.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(grace_s)
+    child.kill()
+    child.wait()
 
 
 def _pump(stream: IO[str], put: Callable[[str | None], None]) -> None:
@@ -132,10 +150,24 @@ def child_main(work: Callable[[dict[str, Any], News], Any]) -> None:
         channel.write(json.dumps({kind: value}) + "\n")
 
     try:
-        tell("result", work(json.load(sys.stdin), lambda values: tell("news", values)))
-    except StudioError as error:
-        tell("error", error.info.model_dump(mode="json"))
-    except MemoryError as error:
-        tell(
-            "error", ErrorInfo(code=Code.OUT_OF_MEMORY, detail=repr(error)).model_dump(mode="json")
-        )
+        arguments = json.loads(sys.stdin.readline())
+        tell("result", work(arguments, lambda values: tell("news", values)))
+    except Exception as error:  # noqa: BLE001  whatever the work raises is the child's answer
+        traceback.print_exc()
+        tell("error", explain(error).model_dump(mode="json"))
+
+
+def stop_requested() -> Callable[[], bool]:
+    """In a child, once its arguments are read: whether the worker wants it to stop.
+
+    The worker says so by closing the child's standard input, and waits a moment (`run_child`).
+    """
+    told = threading.Event()
+
+    def listen() -> None:
+        while os.read(0, 1):
+            pass
+        told.set()
+
+    threading.Thread(target=listen, name="stop", daemon=True).start()
+    return told.is_set

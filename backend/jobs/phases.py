@@ -5,6 +5,7 @@ job's context and the results of the phases before it, and returns plain data.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from backend.engines import phases as engines
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.jobs.main_thread import MainThread
+from backend.jobs.room import room
 from backend.language import text
 from backend.models import fetch
 from backend.models.catalog import Entry, find_model
@@ -102,15 +104,29 @@ def _fetch_for_engines(context: JobContext, resources: Resources, done: Results)
 
 
 def _calibrate_engines(context: JobContext, resources: Resources, done: Results) -> Any:
-    return engines.calibrate(context, resources.settings)
+    with _room(context, resources, "calibrate", on_host=False):
+        return engines.calibrate(context, resources.settings)
 
 
 def _export_engines(context: JobContext, resources: Resources, done: Results) -> Any:
-    return engines.export(context, resources.settings, done["calibrate"])
+    with _room(context, resources, "export", on_host=True):
+        return engines.export(context, resources.settings, done["calibrate"])
 
 
 def _build_engines(context: JobContext, resources: Resources, done: Results) -> Any:
-    return engines.build(context, resources.settings, done["calibrate"], done["export"])
+    with _room(context, resources, "build", on_host=False):
+        return engines.build(context, resources.settings, done["calibrate"], done["export"])
+
+
+def _room(
+    context: JobContext, resources: Resources, phase: str, on_host: bool
+) -> AbstractContextManager[None]:
+    """Room for a phase of an engine's job; none where there is nothing left for it to do."""
+    settings = resources.settings
+    needs = engines.needs_of(context, settings).get(phase)
+    if needs is None:
+        return nullcontext()
+    return room(context, resources.pool, settings.home, phase, needs, on_host)
 
 
 PHASES: dict[JobKind, tuple[Phase, ...]] = {

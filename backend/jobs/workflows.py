@@ -1,9 +1,7 @@
 """The one DBOS workflow: run a job's phases and say how it ended."""
 
-import errno
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -11,8 +9,9 @@ from typing import Any, NoReturn
 from dbos import DBOS
 
 from backend.contracts import JobEvent, JobState
-from backend.errors import Code, ErrorInfo, StudioError
+from backend.errors import ErrorInfo
 from backend.jobs.context import JobCancelled, JobContext, JobRequeued
+from backend.jobs.failures import explain
 from backend.jobs.phases import PHASES, RESUMABLE, Phase, Resources, Results
 from backend.jobs.queue import EVENTS, MAX_KILLS, WORKFLOW, JobQueue
 from backend.jobs.store import JobRow, Store, jobs
@@ -102,34 +101,6 @@ def _run_phases(context: JobContext, resources: Resources, shift: Shift) -> Endi
         return explain(error)
     result: Results = done[phase.name]
     return result
-
-
-def explain(error: Exception) -> ErrorInfo:
-    """The failure in the studio's terms, with the traceback as its detail."""
-    detail = "".join(traceback.format_exception(error))
-    if isinstance(error, StudioError):
-        return error.info if error.info.detail else error.info.model_copy(update={"detail": detail})
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ErrorInfo(
-            code=Code.DISK_FULL, values={"path": str(error.filename or "a file")}, detail=detail
-        )
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
-        return ErrorInfo(
-            code=Code.HOME_NOT_WRITABLE, values={"path": str(error.filename)}, detail=detail
-        )
-    if isinstance(error, MemoryError) or _is_out_of_memory(error):
-        return ErrorInfo(code=Code.OUT_OF_MEMORY, detail=detail)
-    problem = f"{type(error).__name__}: {error}"[:200]
-    return ErrorInfo(code=Code.INTERNAL, values={"problem": problem}, detail=detail)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether torch could not allocate: its CUDA error by name, its CPU allocator's by text."""
-    if type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in str(error) or "can't allocate memory" in str(error)
-    )
 
 
 def _end(store: Store, queue: JobQueue, row: JobRow, context: JobContext, ending: Ending) -> None:

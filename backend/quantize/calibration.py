@@ -124,7 +124,7 @@ class Calibration:
                 raise ValueError("a range that is not positive and finite")
             return cls(
                 about["family"],
-                _recipe(about["recipe"]),
+                recipe_from(about["recipe"]),
                 {name: _loaded(name, one, tensors) for name, one in about["layers"].items()},
             )
         except (
@@ -140,7 +140,8 @@ class Calibration:
             ) from error
 
 
-def _recipe(about: dict[str, Any]) -> Recipe:
+def recipe_from(about: dict[str, Any]) -> Recipe:
+    """A recipe from its plain data, as `asdict` and JSON leave it."""
     steps = about["step_range"]
     return Recipe(
         **about

@@ -11,21 +11,15 @@ from backend.images.pipeline import load_pipeline
 from backend.images.prompts import prompt_arguments
 from backend.jobs.children import News, child_main
 from backend.models.families import FAMILIES
-from backend.quantize.calibration import calibrate
+from backend.quantize.calibration import calibrate, recipe_from
 from backend.quantize.prompts import read_prompts
-from backend.quantize.recipes import default_recipe
 
 
 def calibrate_denoiser(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     """Watch the denoiser of `folder` make pictures of the first prompts of `prompts`; write what
     was seen to `file`. Raises what calibrate and read_prompts raise."""
     family = FAMILIES[arguments["family"]]
-    recipe = default_recipe(
-        family.name,
-        Precision(arguments["precision"]),
-        samples=arguments["samples"],
-        steps=arguments["steps"],
-    )
+    recipe = recipe_from(arguments["recipe"])
     prompts = read_prompts(Path(arguments["prompts"]))[: recipe.samples]
     device = pick_device()
     base = Precision.FP32 if device.type == "cpu" else Precision.BF16

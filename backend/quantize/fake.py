@@ -8,7 +8,6 @@ from torch import nn
 from torch.nn import functional
 
 from backend.contracts import Precision
-from backend.errors import Code, StudioError
 from backend.quantize.calibration import Calibration, LayerCalibration, failed
 from backend.quantize.quantisers import insert_quantisers, shared_copy
 from backend.quantize.recipes import NVFP4_BLOCK
@@ -17,11 +16,10 @@ from backend.quantize.smoothing import smoothed
 INPUT: dict[Precision, dict[str, Any]] = {
     Precision.INT8: {"num_bits": 8, "axis": None},
     Precision.FP8: {"num_bits": (4, 3), "axis": None},
-    Precision.NVFP4: {
-        "num_bits": (2, 1),
-        "block_sizes": {-1: NVFP4_BLOCK, "type": "dynamic", "scale_bits": (4, 3)},
-    },
 }
+FP4_MAX = 6.0
+FP8_MAX = 448.0
+TINY = 1e-12
 WEIGHT = INPUT | {Precision.INT8: {"num_bits": 8, "axis": 0}}
 """Attributes of ModelOpt's quantisers; INT8 weights have a range per output channel."""
 
@@ -32,12 +30,9 @@ def fake_quantised(module: nn.Module, calibration: Calibration) -> nn.Module:
     It shares the parameters that SmoothQuant does not change. Run it where nothing else uses
     torch's attention at the same time.
 
-    Raises StudioError GPU_NEEDED (NVFP4 on a CPU), CALIBRATION_FAILED (of another model).
+    Raises StudioError CALIBRATION_FAILED (of another model).
     """
     device = next(module.parameters()).device
-    needs_gpu = any(one.precision is Precision.NVFP4 for one in calibration.layers.values())
-    if needs_gpu and device.type != "cuda":
-        raise StudioError(Code.GPU_NEEDED, what="NVFP4")
     twin = shared_copy(module)
     names = {name for name, _ in twin.named_modules()}
     for name, layer in calibration.layers.items():
@@ -54,6 +49,28 @@ def fake_quantised(module: nn.Module, calibration: Calibration) -> nn.Module:
     return twin
 
 
+class RoundToNvfp4(nn.Module):
+    """NVFP4 and back: blocks of 16 along the last axis, FP8 block scales under one FP32 scale.
+
+    ModelOpt's own runs on CUDA only; tests hold this one against its NVFP4QTensor.
+    """
+
+    is_enabled = True
+
+    def __init__(self, amax: float) -> None:
+        super().__init__()
+        self.fixed = amax / (FP4_MAX * FP8_MAX)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        blocks = x.float().unflatten(-1, (-1, NVFP4_BLOCK))
+        ideal = blocks.abs().amax(-1, keepdim=True) / FP4_MAX / self.fixed
+        steps = ideal.clamp(max=FP8_MAX).to(torch.float8_e4m3fn).float() * self.fixed
+        values = (blocks / steps.clamp(min=TINY)).clamp(-FP4_MAX, FP4_MAX)
+        grid = torch.where(values.abs() < 2, 0.5, torch.where(values.abs() < 4, 1.0, 2.0))
+        rounded: torch.Tensor = (values / grid).round() * grid * steps
+        return rounded.flatten(-2).to(x.dtype)
+
+
 def _smooth(linear: nn.Module, scale: torch.Tensor) -> None:
     assert isinstance(linear, nn.Linear)
     weight = linear.weight.detach()
@@ -63,6 +80,10 @@ def _smooth(linear: nn.Module, scale: torch.Tensor) -> None:
 
 def _set_layer(layer: Any, known: LayerCalibration, device: torch.device) -> None:
     assert known.input_amax is not None and known.weight_amax is not None
+    if known.precision is Precision.NVFP4:
+        layer.input_quantizer = RoundToNvfp4(known.input_amax)
+        layer.weight_quantizer = RoundToNvfp4(float(known.weight_amax))
+        return
     _switch_on(layer.input_quantizer, INPUT[known.precision], torch.tensor(known.input_amax))
     ranges = torch.from_numpy(known.weight_amax)
     if ranges.dim():

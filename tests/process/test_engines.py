@@ -1,6 +1,7 @@
-"""Engines from the demo model: exported, calibrated, built and run by real processes."""
+"""Engines of a small model: exported, calibrated, built and run by real processes."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,26 +19,26 @@ from backend.contracts import (
     Runtime,
     VariantState,
 )
-from backend.engines.cache import Host, standing
+from backend.engines.cache import ONNX, Host, data_file, folder_of, standing
 from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
-from backend.models.families import ENGINE_PRECISIONS
 from backend.settings import Settings
 from backend.studio import Studio
 from tests.support import OWNER, PATIENCE_S, await_phase, request, running_worker
+from tests.tiny_flux import NAME
 
 QUICK = {"calibration_prompts": 8, "calibration_steps": 8}
 BUILD_PATIENCE_S = 300.0
-DENOISER_PRECISIONS = [
-    precision for precision in ENGINE_PRECISIONS if precision is not Precision.FP16
-]
-"""FP16 is built for the text encoder: one more export of the denoiser takes half a minute."""
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    """A studio whose demo model has FP32, INT8 and FP8 engines in ONNX Runtime, and a worker."""
-    studio = Studio(Settings(home=tmp_path_factory.mktemp("engines")))
+def built(
+    tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, tiny_exports: Path
+) -> Iterator[Studio]:
+    """A studio whose tiny model has FP32, INT8 and FP8 engines in ONNX Runtime, and a worker."""
+    home = tmp_path_factory.mktemp("engines")
+    (home / "onnx").symlink_to(tiny_exports.parent)
+    studio = Studio(Settings(home=home, models=(tiny_models,)))
     with running_worker(studio.settings):
         for precision in ("fp32", "int8", "fp8"):
             build(studio, precision=precision, runtime="onnxruntime")
@@ -46,7 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 
 def build(studio: Studio, **values: object) -> dict[str, object]:
-    asked = EngineRequest.model_validate({"model": "demo-flux"} | QUICK | values)
+    asked = EngineRequest.model_validate({"model": NAME} | QUICK | values)
     job = studio.wait(studio.build_engine(asked, OWNER), OWNER, BUILD_PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.result
@@ -54,7 +55,7 @@ def build(studio: Studio, **values: object) -> dict[str, object]:
 
 
 def picture(studio: Studio, **values: object) -> np.ndarray:
-    asked = request(width=256, height=256, steps=8, **values)
+    asked = request(model=NAME, width=256, height=256, steps=8, **values)
     job = studio.wait(studio.generate(asked, OWNER), OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     return np.asarray(Image.open(job.images[0].path)).astype(np.float64)
@@ -83,41 +84,64 @@ def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
 
 
 def test_variants_with_engines_are_ready(built: Studio) -> None:
-    variants = {(v.precision, v.runtime): v for v in built.model("demo-flux").variants}
+    variants = {(v.precision, v.runtime): v for v in built.model(NAME).variants}
     ready = variants[Precision.INT8, Runtime.ONNXRUNTIME]
     assert ready.state is VariantState.READY
     assert ready.memory_bytes > 0
 
 
-@pytest.mark.parametrize(
-    ("precision", "target"),
-    [*((precision, "sm121") for precision in DENOISER_PRECISIONS), (Precision.NVFP4, "sm120")],
-)
-def test_tensorrt_builds_for_a_gpu_that_is_not_here(
-    built: Studio, precision: Precision, target: str
-) -> None:
-    made = build(built, precision=precision, target=target, module="transformer")
+def test_manifests_tell_how_each_engine_was_checked_and_run(built: Studio) -> None:
+    for engine in built.engines():
+        made = engine.manifest
+        assert made.check is not None and made.check.key == "check.onnxruntime"
+        assert made.validated is True
+        assert made.validation is not None and made.validation.render("ko")
+        assert made.relative_error is not None
+        limit = 1e-3 if made.precision is Precision.FP32 else 0.2
+        assert 0 < made.relative_error < limit
+        data = data_file(folder_of(built.settings, made.id) / ONNX)
+        assert made.size_bytes > data.stat().st_size > 1_000_000
+
+
+def test_a_tensorrt_engine_is_listed_for_the_gpu_that_it_is_for(built: Studio) -> None:
+    made = build(built, precision="fp32", module="text_encoder", target="sm121")
     assert isinstance(made["engines"], list)
     view = built.inspect_engine(made["engines"][0])
-    assert view.engine.manifest.target == target
-    assert view.engine.manifest.layer_count > 100
+    manifest = view.engine.manifest
+    assert (manifest.target, manifest.runtime) == ("sm121", Runtime.TENSORRT)
     assert view.engine.state is EngineState.OTHER_GPU
-    products = [layer for layer in view.layers if layer.kind == "MatMul"]
-    share = sum(layer.precision == precision for layer in products) / len(products)
-    assert share > 0.5, {layer.precision for layer in products}
+    assert manifest.validated is None
+    assert manifest.validation is not None and manifest.validation.key == "validation.elsewhere"
+    assert len(view.layers) > 50
+    files = {file.name for file in folder_of(built.settings, manifest.id).iterdir()}
+    assert files == {"engine.plan", "layers.json", "manifest.json"}
 
 
-def test_tensorrt_builds_the_other_modules_too(built: Studio) -> None:
-    for module, precision in (
-        ("text_encoder", Precision.FP16),
-        ("text_encoder_2", Precision.BF16),
-        ("vae_decoder", Precision.FP32),
-    ):
-        made = build(built, precision=precision, module=module)
-        assert isinstance(made["engines"], list)
-        manifest = built.inspect_engine(made["engines"][0]).engine.manifest
-        assert (manifest.module, manifest.precision) == (module, precision)
-        assert manifest.size_bytes > 1_000_000
+def test_an_engine_whose_file_was_cut_in_half_is_broken(built: Studio, tmp_path: Path) -> None:
+    made = next(e.manifest for e in built.engines() if e.manifest.runtime is Runtime.ONNXRUNTIME)
+    here = Host("cpu", None, None, {"onnxruntime": made.version})
+    for name in (ONNX, f"{ONNX}.data"):
+        folder = tmp_path / name
+        shutil.copytree(folder_of(built.settings, made.id), folder)
+        assert standing(made, folder, made.model_fingerprint, here)[0] is EngineState.VALID
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+        assert standing(made, folder, made.model_fingerprint, here)[0] is EngineState.BROKEN
+        (folder / name).unlink()
+        assert standing(made, folder, made.model_fingerprint, here)[0] is EngineState.BROKEN
+
+
+def test_what_does_not_fit_is_refused_before_a_phase_begins(tmp_path: Path) -> None:
+    """No export is begun for an engine that needs more memory than models may hold."""
+    small = Studio(Settings(home=tmp_path / "small", memory_budget_bytes=1 << 20))
+    try:
+        with running_worker(small.settings, "small"):
+            asked = EngineRequest(model="demo-flux", precision=Precision.FP32)
+            job = small.wait(small.build_engine(asked, OWNER), OWNER, PATIENCE_S)
+        assert job.error is not None and job.error.code is Code.MODEL_TOO_LARGE
+        assert not (small.settings.home / "onnx").exists()
+    finally:
+        small.close()
 
 
 def test_an_engine_that_was_cut_is_broken_and_one_of_another_version_stale(
@@ -149,7 +173,7 @@ def test_an_engine_that_was_cut_is_broken_and_one_of_another_version_stale(
 def test_a_cancelled_build_leaves_nothing_that_is_listed(built: Studio) -> None:
     before = {engine.manifest.id for engine in built.engines()}
     asked = EngineRequest(
-        model="demo-flux", precision=Precision.INT8, calibration_prompts=100, calibration_steps=20
+        model=NAME, precision=Precision.INT8, calibration_prompts=60, calibration_steps=20
     )
     job_id = built.build_engine(asked, OWNER)
     await_phase(built, job_id, "calibrate", 1)
@@ -162,13 +186,13 @@ def test_a_deleted_engine_is_gone_and_its_variant_wants_it_again(built: Studio) 
     denoiser = next(
         engine.manifest.id
         for engine in built.engines()
-        if engine.manifest.id.startswith("demo-flux.transformer.fp8.onnxruntime")
+        if engine.manifest.id.startswith(f"{NAME}.transformer.fp8.onnxruntime")
     )
     assert built.delete_engine(denoiser) > 1_000_000
     with pytest.raises(StudioError) as refusal:
         built.inspect_engine(denoiser)
     assert refusal.value.code is Code.ENGINE_NOT_FOUND
-    variants = {(v.precision, v.runtime): v.state for v in built.model("demo-flux").variants}
+    variants = {(v.precision, v.runtime): v.state for v in built.model(NAME).variants}
     assert variants[Precision.FP8, Runtime.ONNXRUNTIME] is VariantState.BUILDABLE
     with pytest.raises(StudioError) as refusal:
         picture(built, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP8)

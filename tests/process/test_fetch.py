@@ -223,8 +223,8 @@ def test_engines_are_built_of_ready_onnx_without_the_models_weights(world: World
         assert made.source is EngineSource.PREEXPORTED
         assert (made.onnx_source or "").startswith(f"{ONNX}@{COMMIT}/")
         assert made.relative_error is None
-        assert made.unchecked
-        assert "ready ONNX" in made.unchecked.render()
+        assert made.check
+        assert "ready ONNX" in made.check.render()
         assert made.precision is (Precision.FP8 if made.module == "transformer" else Precision.BF16)
         assert studio.inspect_engine(made.id).layers
     assert DENOISER not in hub.sent

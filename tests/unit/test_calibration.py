@@ -128,14 +128,10 @@ def test_the_module_is_unchanged(case):
 
 def test_fake_quantised_is_close_and_not_equal(case):
     family, module, calibration = case
-    if calibration.recipe.precision is Precision.NVFP4:
-        with refused(Code.GPU_NEEDED):
-            fake_quantised(module, calibration)
-        return
     plain = run(module, family, 99)
     fake = run(fake_quantised(module, calibration), family, 99)
     error = float((fake - plain).norm() / plain.norm())
-    assert 1e-4 < error < 0.12
+    assert 1e-4 < error < (0.3 if calibration.recipe.precision is Precision.NVFP4 else 0.12)
     assert torch.equal(run(module, family, 99), plain)
 
 

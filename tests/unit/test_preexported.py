@@ -82,14 +82,14 @@ def described(name: str, value: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (cut, "ends after 6143 bytes"),
+        (cut, "backbone.onnx_data has 6143"),
         (lose, "is missing"),
-        (described("location", "../clip.opt/backbone.onnx_data"), "outside its folder"),
-        (described("location", "/etc/passwd"), "outside its folder"),
-        (described("length", "6"), "takes 6144 bytes"),
-        (described("offset", "4096"), "ends at 10240"),
-        (described("offset", "-1"), "takes 6144 bytes"),
-        (described("offset", "far"), "cannot be read"),
+        (described("location", "../clip.opt/backbone.onnx_data"), "not in a file beside"),
+        (described("location", "/etc/passwd"), "not in a file beside"),
+        (described("length", "6"), "its shape needs 6144"),
+        (described("offset", "4096"), "ends at byte 10240"),
+        (described("offset", "-1"), "ends at byte 6143"),
+        (described("offset", "far"), "is not a number"),
     ],
 )
 def test_wrong_external_data_is_an_error_before_the_build(

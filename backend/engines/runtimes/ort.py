@@ -3,40 +3,62 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
-import torch
 
-Run = Callable[[Mapping[str, torch.Tensor]], tuple[torch.Tensor, ...]]
+if TYPE_CHECKING:
+    import torch
+
+Run = Callable[[Mapping[str, "torch.Tensor"]], tuple["torch.Tensor", ...]]
 
 ERRORS_ONLY = 3
+COPYING = ["ConstantFolding", "TransposeOptimizer"]
 
 
-def open_session(file: Path, int8: bool) -> onnxruntime.InferenceSession:
+def open_session(file: Path, int8: bool, lean: bool = False) -> onnxruntime.InferenceSession:
     """`int8` lets Q/DQ pairs become integer products; the FP8 ones have no such kernels, and
-    ONNX Runtime would try (docs/notes.md)."""
+    ONNX Runtime would try (docs/notes.md). `lean` keeps weights in the mapped file as they are,
+    for one run: neither widened nor packed beforehand."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not int8:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    if lean:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return onnxruntime.InferenceSession(
+        str(file),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=COPYING if lean else None,
+    )
 
 
-def load(file: Path, int8: bool) -> Run:
+def run_session(
+    session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """The outputs in order; INT32 inputs may be given in any integer type."""
+    feeds = {
+        value.name: inputs[value.name].astype(np.int32)
+        if value.type == "tensor(int32)"
+        else inputs[value.name]
+        for value in session.get_inputs()
+    }
+    found: list[np.ndarray] = session.run(None, feeds)
+    return found
+
+
+def load(file: Path, int8: bool, lean: bool = False) -> Run:
     """The model in `file` as a function of named CPU tensors, in the order of its outputs."""
-    session = open_session(file, int8)
-    names = {value.name: value.type for value in session.get_inputs()}
+    import torch
 
-    def run(inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        feeds = {name: _array(inputs[name], kind) for name, kind in names.items()}
-        return tuple(torch.from_numpy(out) for out in session.run(None, feeds))
+    session = open_session(file, int8, lean)
+
+    def run(inputs: Mapping[str, "torch.Tensor"]) -> tuple["torch.Tensor", ...]:
+        arrays = {name: one.detach().contiguous().numpy() for name, one in inputs.items()}
+        return tuple(torch.from_numpy(out) for out in run_session(session, arrays))
 
     return run
-
-
-def _array(tensor: torch.Tensor, kind: str) -> np.ndarray:
-    array = tensor.detach().contiguous().numpy()
-    return array.astype(np.int32) if kind == "tensor(int32)" else array

@@ -1,0 +1,34 @@
+"""The demo model with one block of each kind left in its denoiser: a whole pipeline whose exports
+and builds take a few seconds."""
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from backend.settings import ASSETS
+
+DEMO = ASSETS / "models" / "demo-flux"
+NAME = "tiny-flux"
+
+
+def make_tiny_flux(folder: Path) -> Path:
+    """Write it to `folder / NAME`; the folder for `Settings.models`."""
+    tiny = folder / NAME
+    shutil.copytree(DEMO, tiny, ignore=shutil.ignore_patterns("*.md", "preview.json"))
+    manifest = json.loads((tiny / "manifest.json").read_text("utf-8"))
+    del manifest["sha256"]
+    (tiny / "manifest.json").write_text(json.dumps(manifest | {"name": NAME}), encoding="utf-8")
+    file = tiny / "transformer" / "config.json"
+    config = json.loads(file.read_text("utf-8")) | {"num_layers": 1, "num_single_layers": 1}
+    file.write_text(json.dumps(config), encoding="utf-8")
+    (weights,) = (tiny / "transformer").glob("*.safetensors")
+    kept = {name: one for name, one in load_file(weights).items() if _is_kept(name)}
+    save_file(kept, weights)
+    return folder
+
+
+def _is_kept(name: str) -> bool:
+    stack, _, rest = name.partition(".")
+    return not stack.endswith("transformer_blocks") or rest.startswith("0.")
