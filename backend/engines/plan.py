@@ -51,7 +51,7 @@ def default_target(runtime: Runtime, host: Host) -> str:
 def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[ModuleBuild, ...]:
     """One build a module. Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED,
     TENSORRT_MISSING, PROFILE_INVALID, MODEL_FILES_CORRUPTED, INVALID_REQUEST, RECIPE_INVALID,
-    QUANTIZATION_LEVEL_UNKNOWN."""
+    QUANTIZATION_LEVEL_UNKNOWN, GPU_NEEDED."""
     if request.precision not in flux.ENGINE_PRECISIONS or request.runtime not in engine_runtimes(
         request.precision
     ):
@@ -74,7 +74,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     modules = flux.module_precisions(request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
-    check_builder(request)
+    check_builder(request, host)
     builder = (
         request.optimization_level,
         request.workspace_bytes,
