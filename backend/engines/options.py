@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backend.contracts import EngineProfile, EngineRequest, ImageLimits
+from backend.engines.cache import Host
 from backend.errors import Code, StudioError
 from backend.models.catalog import Entry
 from backend.quantize import recipes
@@ -55,15 +56,16 @@ def _no_profile(problem: str) -> StudioError:
     return StudioError(Code.PROFILE_INVALID, problem=problem)
 
 
-def check_builder(request: EngineRequest) -> None:
-    """Raises StudioError INVALID_REQUEST."""
+def check_builder(request: EngineRequest, host: Host) -> None:
+    """Raises StudioError INVALID_REQUEST, GPU_NEEDED (TensorRT for RTX 1.7 compiles a refittable
+    engine on a GPU)."""
+    if request.refit and host.gpu is None:
+        raise StudioError(Code.GPU_NEEDED, what="refit")
     workspace = request.workspace_bytes
     if request.optimization_level not in LEVELS:
         problem = f"an optimisation level of {request.optimization_level} is not one of 0 to 5"
     elif workspace is not None and workspace < MIN_WORKSPACE_BYTES:
         problem = f"a workspace of {workspace} bytes is less than {MIN_WORKSPACE_BYTES}"
-    elif request.weight_streaming and request.refit:
-        problem = "an engine either streams its weights or is refitted with others"
     else:
         return
     raise StudioError(Code.INVALID_REQUEST, problem=problem)

@@ -52,7 +52,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     its id that of no engine: the plan is made again when all is fetched.
 
     Raises StudioError VARIANT_UNKNOWN, TARGET_UNSUPPORTED, TENSORRT_MISSING, PROFILE_INVALID,
-    INVALID_REQUEST, RECIPE_INVALID, QUANTIZATION_LEVEL_UNKNOWN, PREEXPORTED_MISSING."""
+    INVALID_REQUEST, RECIPE_INVALID, QUANTIZATION_LEVEL_UNKNOWN, GPU_NEEDED, PREEXPORTED_MISSING."""
     if request.precision not in entry.engine_precisions or request.runtime not in engine_runtimes(
         request.precision
     ):
@@ -74,7 +74,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
     modules = module_precisions(entry, source, request.precision, on_cpu)
     if request.module is not None and request.module not in modules:
         raise StudioError(Code.INVALID_REQUEST, problem=f"a module is one of {', '.join(modules)}")
-    check_builder(request)
+    check_builder(request, host)
     builder = (
         request.optimization_level,
         request.workspace_bytes,
