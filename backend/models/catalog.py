@@ -50,8 +50,8 @@ class KnownModel:
     family: Family
     limits: ImageLimits
     engine_precisions: tuple[Precision, ...]
-    patterns: tuple[str, ...] | None = None
-    """What to fetch of a repository that holds more than the pipeline; None is all of it."""
+    stored: Precision = Precision.BF16
+    """What the repository's weights are in."""
 
 
 KNOWN = (
@@ -84,17 +84,7 @@ KNOWN = (
         family=SDXL,
         limits=SDXL.limits({}),
         engine_precisions=(Precision.FP16, Precision.BF16, Precision.INT8, Precision.FP8),
-        patterns=(
-            "model_index.json",
-            "scheduler/*.json",
-            "tokenizer*/*",
-            "text_encoder*/config.json",
-            "text_encoder*/model.fp16.safetensors",
-            "unet/config.json",
-            "unet/*.fp16.safetensors",
-            "vae/config.json",
-            "vae/*.fp16.safetensors",
-        ),
+        stored=Precision.FP32,
     ),
 )
 
@@ -218,7 +208,7 @@ def _from_hub(known: KnownModel) -> Entry:
         source=known.repo,
         folder=folder,
         parameters=known.parameters,
-        size_bytes=known.parameters * BYTES_PER_PARAMETER[Precision.BF16],
+        size_bytes=known.parameters * BYTES_PER_PARAMETER[known.stored],
         family=known.family,
         limits=known.limits,
         engine_precisions=known.engine_precisions,
