@@ -181,3 +181,28 @@ def test_a_model_is_unloaded_by_hand(page: Page) -> None:
     finished(page)
     page.get_by_role("button", name="Unload demo-flux · FP32 · PyTorch").click()
     expect(page.locator("#status .s-chip")).to_have_count(0)
+
+
+def test_a_negative_prompt_is_asked_for_where_the_model_takes_one(
+    page: Page, server: Server
+) -> None:
+    negative = page.locator("#negative-prompt textarea")
+    expect(negative).to_be_hidden()
+    page.locator("#picker-current").click()
+    page.locator('#picker-list input[value="demo-sdxl/fp32/torch"]').check()
+    expect(page.locator("#guidance input[type=number]")).to_have_value("5")
+    expect(negative).to_be_visible()
+    negative.fill("a blue square")
+    generate(page, "a red circle", **QUICK)
+    job = finished(page)
+    file = next((server.settings.outputs / job).glob("*.png"))
+    assert json.loads(Image.open(file).info["spark_studio"])["negative_prompt"] == "a blue square"
+    page.reload()
+    expect(page.locator("body[data-ready]")).to_be_attached()
+    expect(negative).to_have_value("a blue square")
+    page.locator("#picker-current").click()
+    page.locator('#picker-list input[value="demo-flux/fp32/torch"]').check()
+    expect(negative).to_be_hidden()
+    generate(page, "a red circle", **QUICK)
+    expect(page.locator("#stage .s-stage")).not_to_have_attribute("data-job", job)
+    assert finished(page)

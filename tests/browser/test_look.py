@@ -67,6 +67,7 @@ def test_no_english_is_left_in_korean(new_context: Callable[..., BrowserContext]
     finished(page)
     words = set(re.findall(r"[A-Za-z]{3,}", page.inner_text("body")))
     names = {"Spark", "Studio", "FLUX", "PyTorch", "CPU", "GPU", "demo", "flux", "MiB", "GiB"}
+    names |= {"SDXL", "sdxl"}
     names |= {"Apache", "English", "dev", "schnell", "Non", "Commercial", "License", "download"}
     foreign = {word for word in words if not re.fullmatch(r"FP\d+|BF\d+", word)} - names
     shown = page.inner_text("#images-controls") + page.inner_text("#side") + page.inner_text("#bar")
