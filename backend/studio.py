@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from backend.contracts import (
+    Contract,
     Engine,
     EngineRequest,
     EngineView,
@@ -52,6 +53,7 @@ from backend.models.catalog import (
     find_models,
     variant_key,
 )
+from backend.networks.service import Networks
 from backend.settings import Settings
 
 __all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
@@ -91,6 +93,7 @@ class Studio:
         self._queue = JobQueue(self._store)
         self._follower = Follower(self._store, self._queue)
         self._board = BoardReader(self._store)
+        self.networks = Networks(settings, self._submit)
 
     def close(self) -> None:
         self._queue.close()
@@ -179,12 +182,13 @@ class Studio:
         owner: str | None,
         title: str,
         variant: str,
-        request: GenerateRequest | VerifyRequest | EngineRequest,
+        request: Contract,
         work: float,
+        queue: str | None = None,
     ) -> str:
         row = new_job(
             kind=kind,
-            queue=QUEUE_OF[kind],
+            queue=queue or QUEUE_OF[kind],
             priority=PRIORITY_OF[kind],
             owner=owner or "local",
             title=title,

@@ -1,23 +1,29 @@
-"""`engine build / list / inspect / delete`."""
+"""`engine build / list / inspect / delete`, and those of backend/commands/networks.py."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from backend.commands import networks
+from backend.commands.networks import HubRepo, OnnxFile, ShapesOption, source_of
 from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json
 from backend.commands.session import follow, with_worker
-from backend.contracts import Engine, EngineRequest, Precision, Runtime
+from backend.contracts import Engine, EngineRequest, NetworkRequest, Precision, Runtime
 from backend.language import human_bytes, human_seconds
+from backend.networks.profile import parse_shapes
 from backend.settings import load_settings
 from backend.studio import Studio
 
 app = typer.Typer(help="Engines: build, list, look inside, delete.", no_args_is_help=True)
+for command in (networks.look, networks.run, networks.text, networks.export_language_model):
+    app.command()(command)
 EngineId = Annotated[str, typer.Argument(metavar="ID")]
 FIELDS = {
     "id", "model", "module", "edition", "version", "target", "precision", "runtime", "size_bytes",
-    "build_s", "layer_count", "profile", "relative_error",
+    "build_s", "layer_count", "profile", "shapes", "source", "relative_error",
 }  # fmt: skip
 
 
@@ -42,7 +48,13 @@ def _row(engine: Engine) -> tuple[str, ...]:
 @app.command()
 def build(
     model: str = "demo-flux",
-    precision: Precision = Precision.FP32,
+    onnx: OnnxFile = None,
+    repo: HubRepo = None,
+    shapes: ShapesOption = "",
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Left out: FP32, or for an ONNX file as it says."),
+    ] = None,
     runtime: Runtime = Runtime.TENSORRT,
     module: Annotated[str | None, typer.Option(help="Left out: all of the model's.")] = None,
     target: Annotated[
@@ -53,12 +65,24 @@ def build(
     calibration_steps: Annotated[int | None, typer.Option(min=1)] = None,
     as_json: Json = False,
 ) -> None:
-    """Build the engines of a model's variant. Those that are there already are kept."""
+    """Build the engines of a model's variant, or that of an ONNX file. Those that are there already
+    are kept."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        request = EngineRequest(
+        if onnx is not None:
+            network = NetworkRequest(
+                source=source_of(onnx, repo),
+                precision=precision,
+                runtime=runtime,
+                target=target,
+                shapes=parse_shapes(shapes),
+                optimization_level=optimization_level,
+            )
+            _build(studio, lambda: studio.networks.build(network, None), as_json)
+            return
+        asked = EngineRequest(
             model=model,
-            precision=precision,
+            precision=precision or Precision.FP32,
             runtime=runtime,
             module=module,
             target=target,
@@ -66,12 +90,16 @@ def build(
             calibration_prompts=calibration_prompts,
             calibration_steps=calibration_steps,
         )
-        with with_worker(studio):
-            job = follow(studio, studio.build_engine(request, None))
-        ids = (job.result or {})["engines"]
-        found = [engine for engine in studio.engines() if engine.manifest.id in ids]
-        data = {"job": job.id, "engines": [_as_data(engine) for engine in found]}
-        answer(as_json, data, table([_row(engine) for engine in found]))
+        _build(studio, lambda: studio.build_engine(asked, None), as_json)
+
+
+def _build(studio: Studio, submit: Callable[[], str], as_json: bool) -> None:
+    with with_worker(studio):
+        job = follow(studio, submit())
+    ids = (job.result or {})["engines"]
+    found = [engine for engine in studio.engines() if engine.manifest.id in ids]
+    data = {"job": job.id, "engines": [_as_data(engine) for engine in found]}
+    answer(as_json, data, table([_row(engine) for engine in found]))
 
 
 @app.command("list")

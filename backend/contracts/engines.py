@@ -1,6 +1,9 @@
 """Engines: what is asked for, what made one, where it stands, what is in it."""
 
+from pydantic import Field
+
 from backend.contracts.base import Contract, Precision, Runtime
+from backend.contracts.networks import Shapes
 from backend.errors import Name
 from backend.language import Text
 
@@ -54,7 +57,7 @@ class EngineManifest(Contract):
     id: str
     model: str
     module: str
-    """`transformer`, `text_encoder`, `text_encoder_2` or `vae_decoder`."""
+    """`transformer`, `text_encoder`, `text_encoder_2` or `vae_decoder`; `onnx` of a file."""
     precision: Precision
     runtime: Runtime
     edition: str
@@ -65,7 +68,14 @@ class EngineManifest(Contract):
     gpu: str | None
     """Name of the GPU that it was tuned on; None where it was built without one."""
     sm_count: int | None
-    profile: EngineProfile
+    profile: EngineProfile | None
+    """None for an ONNX file, which has `shapes`."""
+    shapes: Shapes = Field(default_factory=dict)
+    """Smallest, tuned and largest shape by input, of an ONNX file."""
+    source: str | None = None
+    """The ONNX file that it was built from, where that was not the studio's own export."""
+    source_mark: str | None = None
+    """Sizes and times of change of that file and its external data."""
     file: str
     file_sha256: str
     onnx_sha256: str

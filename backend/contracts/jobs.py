@@ -11,6 +11,11 @@ class JobKind(Name):
     GENERATE = "generate"
     VERIFY = "verify"
     ENGINE = "engine"
+    LOOK = "look"
+    NETWORK = "network"
+    RUN = "run"
+    LANGUAGE_EXPORT = "language_export"
+    TEXT = "text"
 
 
 class JobState(Name):

@@ -25,12 +25,14 @@ from backend.errors import Code, StudioError
 from backend.language import Text, text
 from backend.models import files
 from backend.models.catalog import find_models
+from backend.networks.files import mark_now
 from backend.settings import Settings
 
 FORMAT = 1
 """Raised when exports or engines of an older studio must be made again."""
 MANIFEST = "manifest.json"
 LAYERS = "layers.json"
+ONNX = "model.onnx"
 CHUNK_BYTES = 4 * 1024**2
 
 
@@ -60,7 +62,7 @@ class EngineKey:
     target: str
     gpu: str | None
     sm_count: int | None
-    profile: EngineProfile
+    profile: EngineProfile | None
     options: str
     """What else was asked of the builder and of the calibration."""
 
@@ -106,7 +108,7 @@ def list_engines(settings: Settings, host: Host) -> tuple[Engine, ...]:
     for folder in (settings.home / "engines").glob("[!.]*/"):
         manifest = read_manifest(folder)
         if manifest is not None:
-            fingerprint = models.get(manifest.model)
+            fingerprint = _fingerprint_now(manifest, models)
             state, reason = standing(manifest, folder, fingerprint, host)
             found.append(Engine(manifest=manifest, state=state, reason=reason))
     return tuple(sorted(found, key=lambda engine: -engine.manifest.created_at))
@@ -118,7 +120,7 @@ def find_engine(settings: Settings, engine_id: str, host: Host) -> Engine:
     manifest = read_manifest(folder)
     if manifest is None:
         raise StudioError(Code.ENGINE_NOT_FOUND, engine=engine_id[:120])
-    fingerprint = _fingerprints(settings).get(manifest.model)
+    fingerprint = _fingerprint_now(manifest, _fingerprints(settings))
     state, reason = standing(manifest, folder, fingerprint, host)
     return Engine(manifest=manifest, state=state, reason=reason)
 
@@ -132,6 +134,14 @@ def _fingerprints(settings: Settings) -> dict[str, str]:
     }
 
 
+def _fingerprint_now(manifest: EngineManifest, models: dict[str, str]) -> str | None:
+    """That of what an engine was built from, a model or an ONNX file; None when it is gone."""
+    if manifest.source is None or manifest.source_mark is None:
+        return models.get(manifest.model)
+    mark = mark_now(manifest.source, manifest.source_mark)
+    return manifest.model_fingerprint if mark == manifest.source_mark else mark
+
+
 def standing(
     manifest: EngineManifest, folder: Path, fingerprint: str | None, host: Host
 ) -> tuple[EngineState, Text]:
@@ -140,9 +150,10 @@ def standing(
     file = folder / manifest.file
     if not file.is_file():
         return EngineState.BROKEN, text("engine.file_missing", file=manifest.file)
-    if file.stat().st_size != manifest.size_bytes:
+    size = size_of(file)
+    if size != manifest.size_bytes:
         return EngineState.BROKEN, text(
-            "engine.file_cut", size_bytes=file.stat().st_size, expected_bytes=manifest.size_bytes
+            "engine.file_cut", size_bytes=size, expected_bytes=manifest.size_bytes
         )
     if manifest.format != FORMAT:
         return EngineState.STALE, text("engine.older_format")
@@ -176,9 +187,25 @@ def delete_engine(settings: Settings, engine_id: str) -> int:
     return freed
 
 
+def data_file(file: Path) -> Path:
+    """Where the weights of an ONNX file are, if not in it."""
+    return file.with_name(f"{file.name}.data")
+
+
+def _with_data(file: Path) -> tuple[Path, ...]:
+    return (file, data) if (data := data_file(file)).is_file() else (file,)
+
+
+def size_of(file: Path) -> int:
+    """Bytes of an engine's file and of its data file."""
+    return sum(one.stat().st_size for one in _with_data(file))
+
+
 def sha256_of(file: Path) -> str:
+    """Digest of a file, the data file beside it included."""
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
+    for one in _with_data(file):
+        with one.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
 import torch
 
 from backend.engines.modules import ExportModule
@@ -59,18 +58,3 @@ def relative_error(found: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]
         float((a.float() - b.float()).square().mean().sqrt() / b.float().square().mean().sqrt())
         for a, b in zip(found, wanted, strict=True)
     )
-
-
-def node_layers(model: onnx.ModelProto, prefix: str) -> dict[str, str]:
-    """The torch module of each node: its dotted name by the node's name."""
-    layers: dict[str, str] = {}
-    for node in model.graph.node:
-        properties = {prop.key: prop.value for prop in node.metadata_props}
-        scopes = [
-            scope.strip(" '\"[]")
-            for scope in properties.get("pkg.torch.onnx.name_scopes", "").split(",")
-        ]
-        names = [scope[len(prefix) :] for scope in scopes if scope.startswith(prefix)]
-        if names:
-            layers[node.name] = names[-1]
-    return layers

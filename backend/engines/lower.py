@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from backend.contracts import Precision
-from backend.engines.export import node_layers
+from backend.engines.network import node_layers
 from backend.quantize.calibration import Calibration, LayerCalibration
 
 INT8_MAX = 127.0

@@ -6,7 +6,6 @@ import onnx
 from onnx import TensorProto, helper
 
 from backend.contracts import EngineLayer
-from backend.engines.export import node_layers
 
 NAMES = {
     TensorProto.FLOAT: "fp32",
@@ -85,3 +84,18 @@ def _bytes(tensor: onnx.TensorProto) -> int:
     if bits:
         return count * bits // 8
     return count * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def node_layers(model: onnx.ModelProto, prefix: str) -> dict[str, str]:
+    """The torch module of each node: its dotted name by the node's name."""
+    layers: dict[str, str] = {}
+    for node in model.graph.node:
+        properties = {prop.key: prop.value for prop in node.metadata_props}
+        scopes = [
+            scope.strip(" '\"[]")
+            for scope in properties.get("pkg.torch.onnx.name_scopes", "").split(",")
+        ]
+        names = [scope[len(prefix) :] for scope in scopes if scope.startswith(prefix)]
+        if names:
+            layers[node.name] = names[-1]
+    return layers

@@ -182,6 +182,7 @@ def _build_one(
         context.report("build", index * 100 + news["step"], len(order.missing) * 100)
 
     request = order.request
+    assert one.key.profile is not None
     part = f"{one.key.edition}-{one.key.version}-{one.key.gpu or one.key.target}"
     arguments = {
         "edition": one.key.edition,

@@ -18,8 +18,26 @@ WORKFLOW = "run_job"
 EVENTS = "events"
 """Name of the DBOS stream that carries a job's events."""
 INTERACTIVE, BUILD = "interactive", "build"
-QUEUE_OF = {JobKind.GENERATE: INTERACTIVE, JobKind.VERIFY: BUILD, JobKind.ENGINE: BUILD}
-PRIORITY_OF = {JobKind.GENERATE: 10, JobKind.VERIFY: 5, JobKind.ENGINE: 10}
+QUEUE_OF = {
+    JobKind.GENERATE: INTERACTIVE,
+    JobKind.VERIFY: BUILD,
+    JobKind.ENGINE: BUILD,
+    JobKind.LOOK: INTERACTIVE,
+    JobKind.NETWORK: BUILD,
+    JobKind.RUN: INTERACTIVE,
+    JobKind.LANGUAGE_EXPORT: BUILD,
+    JobKind.TEXT: INTERACTIVE,
+}
+PRIORITY_OF = {
+    JobKind.GENERATE: 10,
+    JobKind.VERIFY: 5,
+    JobKind.ENGINE: 10,
+    JobKind.LOOK: 5,
+    JobKind.NETWORK: 10,
+    JobKind.RUN: 10,
+    JobKind.LANGUAGE_EXPORT: 10,
+    JobKind.TEXT: 10,
+}
 """Lower starts first; first come, first served within one priority."""
 MAX_KILLS = 2
 
