@@ -30,7 +30,7 @@ OnnxFile = Annotated[
     typer.Option(
         "--onnx",
         metavar="FILE",
-        help="An ONNX file: a path, a name in the home's onnx_files, or with --repo one of the hub.",
+        help="An ONNX file: a path, a name in the home's onnx_files, or with --repo on the hub.",
     ),
 ]
 HubRepo = Annotated[str | None, typer.Option(help="Hugging Face repository of the ONNX file.")]

@@ -67,8 +67,9 @@ def propose(
     Raises StudioError PROFILE_INVALID when what is given contradicts itself or the file.
     """
     views = {view.name: view for view in inputs}
-    asked = {each.name: each for each in given}
-    check_order(asked.values())
+    listed = tuple(given)
+    check_order(listed)
+    asked = {each.name: each for each in listed}
     known: dict[str, tuple[str, Sizes]] = {}
     for name, each in asked.items():
         if name not in views:

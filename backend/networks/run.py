@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from backend.contracts import (
     EngineManifest,
@@ -76,6 +75,8 @@ def load_engine(manifest: EngineManifest, folder: Path) -> Run:
 
 def _on_gpu(file: Path, manifest: EngineManifest) -> Run:
     """Not yet verified on hardware."""
+    import torch
+
     from backend.engines.runtimes import trt
 
     device = torch.device("cuda")
@@ -106,7 +107,7 @@ def output_error(name: str, found: Array, wanted: Array) -> OutputError:
     """How far `found` is from `wanted`, over the values that are finite in both."""
     ours, theirs = found.astype(np.float64), wanted.astype(np.float64)
     finite = np.isfinite(ours) & np.isfinite(theirs)
-    difference = np.where(finite, ours - theirs, 0.0)
+    difference = np.subtract(ours, theirs, out=np.zeros(theirs.shape), where=finite)
     scale = np.sqrt(np.mean(np.square(np.where(finite, theirs, 0.0)))) if theirs.size else 0.0
     off = np.sqrt(np.mean(np.square(difference))) if theirs.size else 0.0
     return OutputError(

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
-import torch
 
-Run = Callable[[Mapping[str, torch.Tensor]], tuple[torch.Tensor, ...]]
+if TYPE_CHECKING:
+    import torch
+
+Run = Callable[[Mapping[str, "torch.Tensor"]], tuple["torch.Tensor", ...]]
 
 ERRORS_ONLY = 3
 
@@ -27,16 +30,18 @@ def open_session(file: Path, int8: bool) -> onnxruntime.InferenceSession:
 
 def load(file: Path, int8: bool) -> Run:
     """The model in `file` as a function of named CPU tensors, in the order of its outputs."""
+    import torch
+
     session = open_session(file, int8)
     names = {value.name: value.type for value in session.get_inputs()}
 
-    def run(inputs: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def run(inputs: Mapping[str, "torch.Tensor"]) -> tuple["torch.Tensor", ...]:
         feeds = {name: _array(inputs[name], kind) for name, kind in names.items()}
         return tuple(torch.from_numpy(out) for out in session.run(None, feeds))
 
     return run
 
 
-def _array(tensor: torch.Tensor, kind: str) -> np.ndarray:
+def _array(tensor: "torch.Tensor", kind: str) -> np.ndarray:
     array = tensor.detach().contiguous().numpy()
     return array.astype(np.int32) if kind == "tensor(int32)" else array
