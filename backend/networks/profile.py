@@ -5,7 +5,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping
 
-from backend.contracts import InputShapes, Shapes, TensorView
+from backend.contracts import InputShapes, NetworkView, Shapes, TensorView
 from backend.errors import Code, StudioError
 from backend.language import Value, text
 
@@ -79,6 +79,49 @@ def propose(
     proposed = tuple(asked.get(view.name) or _propose(view, sizes) for view in views.values())
     _check_sums(views, proposed)
     return proposed
+
+
+def free_dimensions(view: NetworkView) -> dict[str, Sizes]:
+    """The proposed sizes of every free dimension: by its name, or as `input[axis]` where it has
+    none. Sums follow from their parts."""
+    shapes = as_shapes(view.profile)
+    found: dict[str, Sizes] = {}
+    for each in view.inputs:
+        for axis, dim in enumerate(each.shape):
+            if isinstance(dim, str) and each.name in shapes and not _is_sum(dim):
+                low, opt, high = shapes[each.name]
+                found.setdefault(_key(each.name, axis, dim), (low[axis], opt[axis], high[axis]))
+    return found
+
+
+def shapes_of(view: NetworkView, sizes: Mapping[str, Sizes]) -> tuple[InputShapes, ...]:
+    """Shapes of every input for the sizes of free dimensions, as `free_dimensions` names them.
+
+    Raises StudioError PROFILE_INVALID.
+    """
+    known = free_dimensions(view) | dict(sizes)
+    made = []
+    for each in view.inputs:
+        if each.shape == (UNKNOWN_RANK,):
+            raise invalid("profile.unknown_rank", input=each.name)
+        found = [
+            (dim, dim, dim)
+            if isinstance(dim, int)
+            else _evaluate(dim, known) or known.get(_key(each.name, axis, dim)) or LENGTH
+            for axis, dim in enumerate(each.shape)
+        ]
+        low, opt, high = zip(*found, strict=True) if found else ((), (), ())
+        made.append(InputShapes(name=each.name, min=low, opt=opt, max=high))
+    check_order(made)
+    return tuple(made)
+
+
+def _is_sum(dimension: str) -> bool:
+    return not dimension.isidentifier() and any(sign in dimension for sign in "+-*")
+
+
+def _key(name: str, axis: int, dimension: str) -> str:
+    return dimension if dimension.isidentifier() else f"{name}[{axis}]"
 
 
 def as_shapes(profile: Iterable[InputShapes]) -> Shapes:

@@ -1,15 +1,17 @@
 """What can be asked of ONNX files; `Studio.networks`. As in the whole facade, `owner` None is the
 machine's own user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backend.contracts import (
+    InputShapes,
     JobKind,
     LanguageExportRequest,
     LookRequest,
     NetworkRequest,
     NetworkSource,
+    NetworkView,
     RunRequest,
     TextRequest,
 )
@@ -26,6 +28,7 @@ from backend.networks.files import (
 )
 from backend.networks.phases import runnable
 from backend.networks.plan import check_network_request
+from backend.networks.profile import Sizes, free_dimensions, shapes_of
 from backend.settings import Settings
 
 
@@ -44,6 +47,14 @@ class Networks:
     def file_to_upload(self, name: str) -> Path:
         """Where an uploaded file goes. Raises StudioError ONNX_NAME_INVALID, ONNX_NAME_TAKEN."""
         return file_to_write(self._settings, name)
+
+    def dimensions(self, view: NetworkView) -> dict[str, Sizes]:
+        """What can be chosen of the shapes: smallest, tuned and largest size by free dimension."""
+        return free_dimensions(view)
+
+    def shapes(self, view: NetworkView, sizes: Mapping[str, Sizes]) -> tuple[InputShapes, ...]:
+        """The shapes of all inputs for chosen sizes. Raises StudioError PROFILE_INVALID."""
+        return shapes_of(view, sizes)
 
     def look(self, request: LookRequest, owner: str | None) -> str:
         """Queue a look into an ONNX file; the job's id, whose result is a NetworkView.

@@ -10,8 +10,13 @@ from ui.parts.metrics_line import variant_name
 PHASES = {
     JobKind.GENERATE: ("queue", "wait", "load", "encode", "denoise", "decode", "save"),
     JobKind.VERIFY: ("queue", "digest", "wait", "try"),
+    JobKind.LOOK: ("queue", "fetch_file", "look"),
+    JobKind.NETWORK: ("queue", "fetch_file", "look", "convert", "wait", "build"),
+    JobKind.RUN: ("queue", "compare"),
+    JobKind.LANGUAGE_EXPORT: ("queue", "fetch_file", "export"),
+    JobKind.TEXT: ("queue", "write"),
 }
-SHOWN_WHEN_REACHED = frozenset({"wait"})
+SHOWN_WHEN_REACHED = frozenset({"wait", "fetch_file"})
 
 
 def job_card(job: JobSnapshot, language: str, now: float) -> str:

@@ -20,8 +20,11 @@ class Figure(BaseModel):
 
 
 def variant_name(variant: str) -> str:
-    """`model/precision/runtime` as people read it."""
-    model, precision, runtime = variant.rsplit("/", 2)
+    """`model/precision/runtime` as people read it; of a job about a model's files, the model."""
+    model, *rest = variant.rsplit("/", 2)
+    if len(rest) < len(("precision", "runtime")):
+        return model
+    precision, runtime = rest
     return f"{model} · {precision.upper()} · {RUNTIME_NAMES.get(Runtime(runtime), runtime)}"
 
 
