@@ -1,5 +1,5 @@
-"""The public API's endpoints for ONNX files; like those of ui.api that follow a job to its end, they
-yield it as it proceeds, and the last one has its `result`."""
+"""The public API's endpoints for ONNX files. They follow a job to its end: they yield it as it
+proceeds, and the last one has its `result`."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any

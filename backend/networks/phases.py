@@ -251,10 +251,16 @@ def runnable(settings: Settings, engine_id: str) -> Engine:
 
 
 def fetch_language_model(context: JobContext) -> Results:
-    """The folder of a language model: brought from the hub where it is no folder here."""
+    """The folder of a language model: brought from the hub where it is no folder here.
+
+    Raises StudioError LANGUAGE_MODEL_UNSUPPORTED and those of the hub.
+    """
     request = LanguageExportRequest.model_validate(context.row.request)
     folder = Path(request.model).expanduser()
     if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            problem = text("language.no_config")
+            raise StudioError(Code.LANGUAGE_MODEL_UNSUPPORTED, model=folder.name, problem=problem)
         return {"folder": str(folder.resolve())}
     found = _download(context, request.model, request.revision, list(LANGUAGE_FILES))
     return {"folder": found["folder"]}

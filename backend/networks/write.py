@@ -34,7 +34,7 @@ def write(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     prompt: list[int] = tokenizer(arguments["prompt"])["input_ids"]
     if not prompt:
         raise invalid("inputs.empty_prompt")
-    _check_length(prompt, most, manifest.shapes)
+    check_length(prompt, most, manifest.shapes)
     ends = _ends(model)
     engine = load_engine(manifest, Path(arguments["folder"]))
     started = time.perf_counter()
@@ -64,8 +64,11 @@ def _origin(manifest: EngineManifest) -> Path:
     return source
 
 
-def _check_length(prompt: list[int], most: int, shapes: Shapes) -> None:
-    """Whether the engine takes the prompt at once, and all before the last token as its cache."""
+def check_length(prompt: list[int], most: int, shapes: Shapes) -> None:
+    """Whether the engine takes the prompt at once, and all before the last token as its cache.
+
+    Raises StudioError INPUTS_INVALID.
+    """
     largest = {name: bounds[2] for name, bounds in shapes.items()}
     at_once = largest["input_ids"][1]
     cached = next(shape[2] for name, shape in largest.items() if name.startswith("past"))

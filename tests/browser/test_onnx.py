@@ -10,20 +10,20 @@ import uvicorn
 from playwright.sync_api import BrowserContext, Page, expect
 
 import ui.app
-from backend.settings import Settings
 from backend.studio import Studio
+from tests.browser.conftest import Server
 from tests.conftest import free_port
-from tests.support import running_worker, until
+from tests.support import until
 from tests.unit.networks import odd_network, product
 from ui.tabs.onnx import onnx_section
 
 
 @pytest.fixture(scope="module")
-def section(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of the page and the folder of its ONNX files."""
-    studio = Studio(Settings(home=tmp_path_factory.mktemp("section") / "home"))
+def address(server: Server) -> Iterator[str]:
+    """The section alone on a page, over the home and the worker that all share."""
+    studio = Studio(server.settings)
     files = studio.settings.home / "onnx_files"
-    files.mkdir(parents=True)
+    files.mkdir(exist_ok=True)
     odd_network(files / "odd.onnx")
 
     def build_page(*_: object) -> gr.Blocks:
@@ -32,25 +32,25 @@ def section(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
         return page
 
     port = free_port()
-    with pytest.MonkeyPatch.context() as patch, running_worker(studio.settings):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ui.app, "build_page", build_page)
         config = uvicorn.Config(ui.app.create_app(studio), port=port, log_level="warning")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        until(lambda: server.started and studio.health().worker == "ready", "the page")
-        yield f"http://127.0.0.1:{port}", files
-        server.should_exit = True
-        thread.join()
+    application = uvicorn.Server(config)
+    thread = threading.Thread(target=application.run)
+    thread.start()
+    until(lambda: application.started, "the page")
+    yield f"http://127.0.0.1:{port}"
+    application.should_exit = True
+    thread.join()
     studio.close()
 
 
 @pytest.fixture
-def opened(section: tuple[str, Path], new_context: Callable[..., BrowserContext]) -> Iterator[Page]:
-    page = new_context(base_url=section[0]).new_page()
+def opened(address: str, new_context: Callable[..., BrowserContext]) -> Page:
+    page = new_context(base_url=address).new_page()
     page.goto("/")
     expect(page.locator("#onnx[data-ready]")).to_be_attached()
-    yield page
+    return page
 
 
 def look(page: Page, file: str) -> None:

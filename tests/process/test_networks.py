@@ -42,8 +42,8 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio with a worker, whose `onnx_files` hold an exported GPT-2."""
     home = tmp_path_factory.mktemp("networks")
     studio = Studio(Settings(home=home / "home"))
-    gpt2 = make_gpt2(home / "tiny-gpt2")
     with running_worker(studio.settings):
+        gpt2 = make_gpt2(home / "tiny-gpt2")
         asked = LanguageExportRequest(model=str(gpt2))
         done = ended(studio, studio.networks.export_language_model(asked, OWNER))
         assert done["relative_error"] < 1e-5
@@ -179,8 +179,17 @@ def test_greedy_text_is_that_of_transformers(studio: Studio, on_cpu: str) -> Non
     assert len(result.tokens) == 20
     assert len(set(result.tokens)) > 3
     assert result.text
-    too_long = asked.model_copy(update={"prompt": SENTENCES[0] * 40})
-    assert failed(studio, studio.networks.write(too_long, OWNER)) is Code.INPUTS_INVALID
+
+
+def test_a_prompt_must_fit_the_engine_with_all_that_follows(studio: Studio, on_cpu: str) -> None:
+    from backend.networks.write import check_length
+
+    shapes = studio.inspect_engine(on_cpu).engine.manifest.shapes
+    check_length([1] * 237, 20, shapes)
+    for prompt, tokens in ((238, 20), (257, 1), (1, 257)):
+        with pytest.raises(StudioError) as refusal:
+            check_length([1] * prompt, tokens, shapes)
+        assert refusal.value.code is Code.INPUTS_INVALID
 
 
 def test_a_second_build_finds_the_first_and_given_inputs_are_taken(
