@@ -8,6 +8,8 @@ const PARTS = ["source", "look", "build", "run"];
 const BUSY_MS = 300;
 const AWAY_MS = 1000;
 const LOOK_AGAIN_MS = 20;
+// What an empty field is sent as; the server explains why it cannot be.
+const NONE = -1;
 
 const jobs = { look: "", build: "", run: "" };
 let marks = {};
@@ -45,7 +47,7 @@ async function submit(form) {
     "onnx-form": () =>
       ask("build", "onnx/build", { ...fields, look: jobs.look, sizes: sizesOf(form) }, ["run"]),
     "onnx-run-form": () =>
-      ask("run", "onnx/run", { ...fields, seed: Number(fields.seed), engine: form.dataset.engine }),
+      ask("run", "onnx/run", { ...fields, seed: seedOf(fields), engine: form.dataset.engine }),
   };
   await asks[form.id]?.();
 }
@@ -59,10 +61,15 @@ async function ask(name, path, body, outdated = []) {
   await refresh();
 }
 
+function seedOf({ seed }) {
+  return /^\d+$/.test(seed) ? Number(seed) : NONE;
+}
+
 function sizesOf(form) {
   const sizes = {};
   for (const input of form.querySelectorAll("[data-dimension]")) {
-    (sizes[input.dataset.dimension] ??= []).push(input.valueAsNumber);
+    const size = input.valueAsNumber;
+    (sizes[input.dataset.dimension] ??= []).push(Number.isInteger(size) ? size : NONE);
   }
   return sizes;
 }

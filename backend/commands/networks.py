@@ -74,7 +74,10 @@ def _said(view: NetworkView) -> str:
             (side, each.name, each.type, _shape(each.shape), proposed.get(each.name, ""))
             for each in tensors
         ]
-    problems = [(f"#{each.index}", each.operator, each.name, each.reason) for each in view.problems]
+    problems = [
+        (f"#{each.index}", each.operator, each.name, each.kind, each.reason)
+        for each in view.problems
+    ]
     return "\n\n".join(
         part
         for part in (

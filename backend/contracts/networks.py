@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from backend.contracts.base import Contract, Precision, Runtime
 
 Shape = tuple[int, ...]
@@ -70,7 +72,7 @@ class TextRequest(Contract):
 
     engine: str
     prompt: str
-    tokens: int = 20
+    tokens: int = Field(default=20, ge=1, le=4096)
 
 
 class TensorView(Contract):
@@ -92,7 +94,10 @@ class NetworkProblem(Contract):
     name: str
     index: int
     """Of the node in the file; -1 where none is to blame."""
+    kind: str
+    """The parser's error code in lower case, like `unsupported_node_datatype`."""
     reason: str
+    """The check that failed, in the parser's own words."""
 
 
 class NetworkView(Contract):

@@ -159,12 +159,15 @@ def problems_of(file: Path, edition: str) -> tuple[NetworkProblem, ...]:
             operator=error.node_operator(),
             name=error.node_name(),
             index=error.node(),
+            kind=str(error.code().name).lower(),
             reason=error.desc().strip()[:500],
         )
         for error in errors
     )
     last = said[-1].strip()[:500] if said else ""
-    return found or (NetworkProblem(operator="", name="", index=-1, reason=last),)
+    return found or (
+        NetworkProblem(operator="", name="", index=-1, kind="invalid_graph", reason=last),
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ SIDE: Sizes = (64, 256, 512)
 LENGTH: Sizes = (1, 64, 256)
 PICTURE_RANK = 4
 UNKNOWN_RANK = "..."
-_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
+_OPERATORS = {ast.Add: operator.add, ast.Mult: operator.mul}
+"""A minus is more often a hyphen."""
 
 
 def parse_shapes(given: str) -> tuple[InputShapes, ...]:
@@ -100,15 +101,16 @@ def shapes_of(view: NetworkView, sizes: Mapping[str, Sizes]) -> tuple[InputShape
     Raises StudioError PROFILE_INVALID.
     """
     known = free_dimensions(view) | dict(sizes)
+    proposed = {each.name: (each.min, each.opt, each.max) for each in view.profile}
     made = []
     for each in view.inputs:
         if each.shape == (UNKNOWN_RANK,):
             raise invalid("profile.unknown_rank", input=each.name)
+    for each in view.inputs:
+        low, opt, high = proposed[each.name]
         found = [
-            (dim, dim, dim)
-            if isinstance(dim, int)
-            else _evaluate(dim, known) or known.get(_key(each.name, axis, dim)) or LENGTH
-            for axis, dim in enumerate(each.shape)
+            _evaluate(str(dim), known) or known.get(_key(each.name, axis, str(dim))) or before
+            for axis, (dim, *before) in enumerate(zip(each.shape, low, opt, high, strict=True))
         ]
         low, opt, high = zip(*found, strict=True) if found else ((), (), ())
         made.append(InputShapes(name=each.name, min=low, opt=opt, max=high))
@@ -117,7 +119,7 @@ def shapes_of(view: NetworkView, sizes: Mapping[str, Sizes]) -> tuple[InputShape
 
 
 def _is_sum(dimension: str) -> bool:
-    return not dimension.isidentifier() and any(sign in dimension for sign in "+-*")
+    return not dimension.isidentifier() and any(sign in dimension for sign in "+*")
 
 
 def _key(name: str, axis: int, dimension: str) -> str:

@@ -18,7 +18,7 @@ from backend.contracts import (
 from backend.engines.host import this_host
 from backend.errors import Code, StudioError
 from backend.jobs.queue import BUILD
-from backend.models.catalog import variant_key
+from backend.models.catalog import MAX_SEED, variant_key
 from backend.networks.files import (
     file_to_write,
     find_file,
@@ -80,8 +80,11 @@ class Networks:
     def run(self, request: RunRequest, owner: str | None) -> str:
         """Queue a run of an engine of an ONNX file beside the original; the job's id.
 
-        Raises StudioError ENGINE_NOT_FOUND, ENGINE_NOT_RUNNABLE, ONNX_NOT_FOUND, ONNX_NOT_ALLOWED.
+        Raises StudioError SEED_OUT_OF_RANGE, ENGINE_NOT_FOUND, ENGINE_NOT_RUNNABLE, ONNX_NOT_FOUND,
+        ONNX_NOT_ALLOWED.
         """
+        if not 0 <= request.seed <= MAX_SEED:
+            raise StudioError(Code.SEED_OUT_OF_RANGE, value=request.seed, limit=MAX_SEED)
         if request.inputs is not None:
             self._place(NetworkSource(file=request.inputs), owner)
         return self._submit_run(JobKind.RUN, request.engine, request.engine, request, owner)

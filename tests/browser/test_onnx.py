@@ -27,7 +27,8 @@ def address(server: Server) -> Iterator[str]:
     odd_network(files / "odd.onnx")
 
     def build_page(*_: object) -> gr.Blocks:
-        with gr.Blocks(analytics_enabled=False) as page:
+        page = gr.Blocks(analytics_enabled=False)
+        with page:
             onnx_section(studio)
         return page
 

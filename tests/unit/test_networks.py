@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +20,13 @@ from backend.networks.files import file_to_write, find_file, mark_now, mark_of, 
 from backend.networks.graph import external_files, read_graph
 from backend.networks.look import describe, look
 from backend.networks.plan import check_network_request, plan_network
-from backend.networks.profile import as_shapes, parse_shapes, propose
+from backend.networks.profile import (
+    as_shapes,
+    free_dimensions,
+    parse_shapes,
+    propose,
+    shapes_of,
+)
 from backend.networks.run import output_error
 from backend.settings import Settings
 from tests.unit.networks import odd_network, picture_network, product, saved, tensor
@@ -30,9 +37,9 @@ PAST = TensorView(name="past.0", type="float32", shape=("batch", 4, "past", 16))
 LAPTOP = Host("cpu", None, None, {"rtx": "1.7.1.116", "onnxruntime": "1.31.1"})
 
 
-def refusal(code: Code, act: Callable[[], object]) -> StudioError:
+def refusal(code: Code, act: Callable[..., object], *arguments: object) -> StudioError:
     with pytest.raises(StudioError) as raised:
-        act()
+        act(*arguments)
     assert raised.value.code is code, raised.value
     assert "{" not in raised.value.info.message("ko") + raised.value.info.hint("ko")
     return raised.value
@@ -50,7 +57,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"not ONNX at all", b"\x89PNG\r\n\x1a\n", whole[:-20], whole[:100]):
         file = tmp_path / "bad.onnx"
         file.write_bytes(content)
-        refusal(Code.ONNX_UNREADABLE, lambda file=file: read_graph(file))
+        refusal(Code.ONNX_UNREADABLE, read_graph, file)
     huge = tmp_path / "huge.onnx"
     with huge.open("wb") as stream:
         stream.truncate(2**31)
@@ -93,7 +100,7 @@ def test_weights_outside_the_folder_are_never_opened(tmp_path: Path, location: s
     entry.value = location
     onnx.save(model, str(file))
     for alone in (False, True):
-        refusal(Code.ONNX_DATA_OUTSIDE, lambda alone=alone: read_graph(file, alone))
+        refusal(Code.ONNX_DATA_OUTSIDE, read_graph, file, alone)
 
 
 def test_every_node_that_tensorrt_refuses_is_named(tmp_path: Path) -> None:
@@ -102,6 +109,7 @@ def test_every_node_that_tensorrt_refuses_is_named(tmp_path: Path) -> None:
     view = NetworkView.model_validate(answer["view"])
     found = [(each.index, each.operator, each.name) for each in view.problems]
     assert found == [(1, "Odd", "odd one"), (2, "Odder", "odder one"), (3, "Det", "det")]
+    assert [each.kind for each in view.problems][1:] == ["invalid_node", "unsupported_node"]
     assert all(each.reason for each in view.problems)
 
 
@@ -114,7 +122,7 @@ def test_files_outside_the_homes_folder_need_who_sits_at_the_machine(tmp_path: P
     assert find_file(settings, NetworkSource(file=str(outside)), anywhere=True) == outside
     for name in (str(outside), "../../p.onnx"):
         source = NetworkSource(file=name)
-        refusal(Code.ONNX_NOT_ALLOWED, lambda s=source: find_file(settings, s, anywhere=False))
+        refusal(Code.ONNX_NOT_ALLOWED, find_file, settings, source, False)
     gone = NetworkSource(file="gone.onnx")
     refusal(Code.ONNX_NOT_FOUND, lambda: find_file(settings, gone, anywhere=False))
 
@@ -124,7 +132,7 @@ def test_names_of_uploads(tmp_path: Path) -> None:
     file = file_to_write(settings, "model v2.onnx")
     assert file.parent == tmp_path / "onnx_files"
     for name in ("../up.onnx", "a/b.onnx", ".hidden", "", "x" * 200, "..", "a\\b"):
-        refusal(Code.ONNX_NAME_INVALID, lambda name=name: file_to_write(settings, name))
+        refusal(Code.ONNX_NAME_INVALID, file_to_write, settings, name)
     file.parent.mkdir()
     file.touch()
     refusal(Code.ONNX_NAME_TAKEN, lambda: file_to_write(settings, "model v2.onnx"))
@@ -180,6 +188,22 @@ def test_a_given_size_holds_for_every_input_of_that_name() -> None:
 )
 def test_a_profile_that_contradicts_itself_or_the_file_is_refused(given: str) -> None:
     refusal(Code.PROFILE_INVALID, lambda: propose((IDS, MASK, PAST), parse_shapes(given)))
+
+
+def test_chosen_sizes_make_the_shapes_of_all_inputs(tmp_path: Path) -> None:
+    view = view_of(picture_network(tmp_path / "picture.onnx"))
+    assert free_dimensions(view) == {"batch": (1, 1, 4), "h": (64, 256, 512), "w": (64, 256, 512)}
+    made = as_shapes(shapes_of(view, {"h": (8, 16, 32)}))
+    assert made == {
+        "x": ((1, 3, 8, 64), (1, 3, 16, 256), (4, 3, 32, 512)),
+        "flag": ((1,), (1,), (1,)),
+    }
+    refusal(Code.PROFILE_INVALID, lambda: shapes_of(view, {"h": (8, -1, 32)}))
+    language = view.model_copy(update={"inputs": (IDS, MASK), "profile": propose((IDS, MASK))})
+    assert set(free_dimensions(language)) == {"batch", "sequence"}
+    assert as_shapes(shapes_of(language, {"batch": (2, 2, 2)}))["mask"][1] == (2, 128)
+    hyphen = TensorView(name="x", type="float32", shape=("batch-size", 8))
+    assert propose((hyphen,))[0].max == (4, 8)
 
 
 def test_shapes_that_no_one_can_guess_must_be_given() -> None:
@@ -304,16 +328,20 @@ def test_random_inputs_make_sense_and_repeat() -> None:
 def test_given_inputs_are_checked(tmp_path: Path) -> None:
     file = tmp_path / "inputs.npz"
     views = (IDS, PAST)
-    good = {"ids": np.ones((1, 3), np.int64), "past.0": np.ones((1, 4, 2, 16), np.float32)}
+    good: dict[str, Any] = {
+        "ids": np.ones((1, 3), np.int64),
+        "past.0": np.ones((1, 4, 2, 16), np.float32),
+    }
     np.savez(file, **good)
     assert inputs_of_file(file, views)["ids"].shape == (1, 3)
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"ids": np.ones((1, 3), np.int32)},
         {"ids": np.ones(3, np.int64)},
         {"past.0": np.ones((1, 5, 2, 16), np.float32)},
         {"more": np.ones(1)},
         {"ids": np.array([[{}]])},
-    ):
+    )
+    for change in changes:
         np.savez(file, **(good | change))
         refusal(Code.INPUTS_INVALID, lambda: inputs_of_file(file, views))
     np.savez(file, ids=good["ids"])

@@ -20,6 +20,18 @@ from ui.parts.markup import button, details, esc, icon
 from ui.parts.metrics_line import RUNTIME_NAMES
 
 BOUNDS = ("min", "opt", "max")
+REFUSALS = frozenset(
+    {
+        "invalid_node",
+        "unsupported_node",
+        "unsupported_node_attr",
+        "unsupported_node_datatype",
+        "unsupported_node_dynamic",
+        "unsupported_node_input",
+        "unsupported_node_shape",
+    }
+)
+"""The kinds of NetworkProblem that have a sentence of their own."""
 Sizes = tuple[int, int, int]
 
 
@@ -42,12 +54,14 @@ def source_part(files: Iterable[str], language: str) -> str:
     )
 
 
-def _field(name: str, key: str, language: str, options: str = "", value: str = "") -> str:
+def _field(
+    name: str, key: str, language: str, options: str = "", value: str = "", kind: str = "text"
+) -> str:
     listed = f' list="{options}"' if options else ""
     return (
         f'<label class="o-field"><span>{esc(t(key, language))}</span>'
-        f'<input class="s-field" name="{name}" value="{esc(value)}" autocomplete="off"'
-        f' spellcheck="false"{listed}></label>'
+        f'<input class="s-field" type="{kind}" name="{name}" value="{esc(value)}"'
+        f' autocomplete="off" spellcheck="false"{listed}></label>'
     )
 
 
@@ -108,11 +122,19 @@ def _problems(view: NetworkView, language: str) -> str:
         return f'<p class="o-good">{icon("check")}{esc(t("onnx.page.parsed", language))}</p>'
     head = [t(f"onnx.page.{key}", language) for key in ("operator", "node", "reason")]
     rows = [
-        (each.operator, f"{each.name} #{each.index}" if each.index >= 0 else "", each.reason)
+        (
+            each.operator,
+            f"{each.name} #{each.index}" if each.index >= 0 else "",
+            f"{_why(each.kind, language)} ({each.reason})",
+        )
         for each in view.problems
     ]
     said = esc(t("onnx.page.refused", language, count=len(rows)))
     return f'<p class="o-bad">{icon("warning")}{said}</p>{_table(head, rows, "onnx-problems")}'
+
+
+def _why(kind: str, language: str) -> str:
+    return t(f"onnx.refusal.{kind if kind in REFUSALS else 'other'}", language)
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], name: str) -> str:
@@ -207,7 +229,7 @@ def built_part(job: JobSnapshot | None, engine: Engine | None, language: str, no
     runs = engine.state == EngineState.VALID
     form = (
         f'<form id="onnx-run-form" class="o-form" data-engine="{esc(made.id)}" novalidate>'
-        f'<div class="o-row">{_field("seed", "onnx.page.seed", language, value="0")}'
+        f'<div class="o-row">{_field("seed", "onnx.page.seed", language, value="0", kind="number")}'
         f"{_field('inputs', 'onnx.page.inputs', language)}</div>"
         '<div class="s-row"><button type="submit" class="s-button" id="onnx-run-go"'
         f"{'' if runs else ' disabled'}><span>{esc(t('onnx.page.run', language))}</span></button>"
