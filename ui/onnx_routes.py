@@ -25,7 +25,8 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from ui.access import page_owner
 from ui.i18n import language_of
-from ui.parts.network import built_part, look_part, run_part, source_part
+from ui.parts.network import built_part, look_part, run_part
+from ui.parts.network_form import source_part
 
 if TYPE_CHECKING:
     from backend.studio import Studio

@@ -67,6 +67,10 @@ def build(
 ) -> None:
     """Build the engines of a model's variant, or that of an ONNX file. Those that are there already
     are kept."""
+    if onnx is None and (repo or shapes):
+        raise typer.BadParameter("--repo and --shapes go with --onnx")
+    if onnx is not None and (module or calibration_prompts or calibration_steps):
+        raise typer.BadParameter("an ONNX file has no modules and is not calibrated")
     with failing_plainly(as_json):
         studio = Studio(load_settings())
         if onnx is not None:

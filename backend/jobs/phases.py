@@ -17,6 +17,7 @@ from backend.language import text
 from backend.models.catalog import Entry, find_model
 from backend.models.files import corrupted
 from backend.models.pool import ModelPool
+from backend.networks import bring
 from backend.networks import phases as networks
 from backend.settings import Settings
 
@@ -98,7 +99,7 @@ def _build_engines(context: JobContext, resources: Resources, done: Results) -> 
 
 
 def _fetch_network(context: JobContext, resources: Resources, done: Results) -> Any:
-    return networks.fetch(context, resources.settings)
+    return bring.fetch(context, resources.settings)
 
 
 def _look(context: JobContext, resources: Resources, done: Results) -> Any:
@@ -122,19 +123,21 @@ def _build_network(context: JobContext, resources: Resources, done: Results) -> 
 
 
 def _run_network(context: JobContext, resources: Resources, done: Results) -> Any:
-    return networks.run(context, resources.settings)
+    return networks.run(context, resources.settings, resources.pool)
 
 
 def _write_text(context: JobContext, resources: Resources, done: Results) -> Any:
-    return networks.write(context, resources.settings)
+    return networks.write(context, resources.settings, resources.pool)
 
 
 def _fetch_language_model(context: JobContext, resources: Resources, done: Results) -> Any:
-    return networks.fetch_language_model(context)
+    return bring.fetch_language_model(context)
 
 
 def _export_language_model(context: JobContext, resources: Resources, done: Results) -> Any:
-    return networks.export_language_model(context, resources.settings, done["fetch"]["folder"])
+    return networks.export_language_model(
+        context, resources.settings, resources.pool, done["fetch"]["folder"]
+    )
 
 
 PHASES: dict[JobKind, tuple[Phase, ...]] = {

@@ -1,7 +1,5 @@
-"""The phases of the jobs on ONNX files: fetch, look, convert, build; run; export and write."""
+"""The phases of the jobs on ONNX files: look, convert, build; run; export and write."""
 
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from backend.contracts import (
     EngineState,
     LanguageExportRequest,
     NetworkRequest,
-    NetworkSource,
     NetworkView,
     RunRequest,
     Runtime,
@@ -26,67 +23,16 @@ from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.language import text
 from backend.models.pool import ModelPool
-from backend.networks.files import file_to_write, find_file, folder_of_files, mark_now
+from backend.networks.files import file_to_write, mark_now
 from backend.networks.plan import NetworkBuild, manifest_of, plan_network
 from backend.settings import Settings
 
 Results = dict[str, Any]
 PLAN = "engine.plan"
-LANGUAGE_FILES = ("config.json", "*.safetensors", "*.json", "*.txt", "*.model")
-"""Of a hub repository: weights, configuration, tokenizer."""
 BUILD_SHARE = 3
 """Memory of a build over the file's size: the weights as read, in the network, and in the plan."""
-
-
-def source_of(context: JobContext) -> NetworkSource:
-    return NetworkSource.model_validate(context.row.request["source"])
-
-
-def fetch(context: JobContext, settings: Settings) -> Results:
-    """The file on this machine, with its weights: brought from the hub where it is there."""
-    source = source_of(context)
-    if source.repo is None:
-        return {"file": str(find_file(settings, source, anywhere=True))}
-    looked = _download(context, source.repo, source.revision, [source.file])
-    network = Path(looked["folder"]) / source.file
-    external = run_child(
-        "backend.networks.look",
-        {"file": str(network), "names_only": True},
-        lambda news: None,
-        context.check,
-    )
-    names = [source.file, *(str(Path(source.file).parent / name) for name in external)]
-    looked = _download(context, source.repo, source.revision, names)
-    folder = folder_of_files(settings) / "hub" / source.repo / looked["commit"][:12]
-    for name in names:
-        place_beside(Path(looked["folder"]) / name, folder / name)
-    return {"file": str(folder / source.file)}
-
-
-def _download(context: JobContext, repo: str, revision: str, names: list[str]) -> Results:
-    message = text("job.fetching", name=f"{repo}/{names[-1]}")
-    context.report("fetch_file", message=message)
-    found: Results = run_child(
-        "backend.models.download",
-        {"repo": repo, "revision": revision, "patterns": names},
-        lambda news: context.report("fetch_file", news["step"], news["total"]),
-        context.check,
-    )
-    return found
-
-
-def place_beside(cached: Path, file: Path) -> None:
-    """A file of the hub's cache under its own name: there it is a link to another folder, which
-    for weights ONNX forbids. Takes no more disk where a second name can be given."""
-    if file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(cached.resolve(), file)
-    except OSError:
-        unfinished = file.with_name(f".{file.name}.part")
-        shutil.copyfile(cached, unfinished)
-        unfinished.replace(file)
+EXPORT_SHARE = 3
+"""Of an export over its weights: the model, its export, and the check of that."""
 
 
 def look(context: JobContext, file: str, digest: bool = False) -> Results:
@@ -198,7 +144,7 @@ def _build(
     return made | {"file": PLAN}
 
 
-def run(context: JobContext, settings: Settings) -> Results:
+def run(context: JobContext, settings: Settings, pool: ModelPool) -> Results:
     request = RunRequest.model_validate(context.row.request)
     engine = runnable(settings, request.engine)
     context.report("compare")
@@ -211,11 +157,12 @@ def run(context: JobContext, settings: Settings) -> Results:
         "inputs": request.inputs,
         "seed": request.seed,
     }
-    found: Results = run_child("backend.networks.run", arguments, on_news, context.check)
+    with context.memory(pool, f"run {engine.manifest.model}", _running_bytes(engine)):
+        found: Results = run_child("backend.networks.run", arguments, on_news, context.check)
     return found
 
 
-def write(context: JobContext, settings: Settings) -> Results:
+def write(context: JobContext, settings: Settings, pool: ModelPool) -> Results:
     request = TextRequest.model_validate(context.row.request)
     engine = runnable(settings, request.engine)
     context.report("write")
@@ -223,13 +170,20 @@ def write(context: JobContext, settings: Settings) -> Results:
         "prompt": request.prompt,
         "tokens": request.tokens,
     }
-    found: Results = run_child(
-        "backend.networks.write",
-        arguments,
-        lambda news: context.report("write", news["step"], news["total"]),
-        context.check,
-    )
+    with context.memory(pool, f"write {engine.manifest.model}", _running_bytes(engine)):
+        found: Results = run_child(
+            "backend.networks.write",
+            arguments,
+            lambda news: context.report("write", news["step"], news["total"]),
+            context.check,
+        )
     return found
+
+
+def _running_bytes(engine: Engine) -> int:
+    """Memory of an engine and of the original beside it, with the original's packed weights."""
+    assert engine.manifest.source is not None
+    return engine.manifest.size_bytes + 2 * cache.size_of(Path(engine.manifest.source))
 
 
 def _engine_arguments(settings: Settings, engine: Engine) -> Results:
@@ -250,30 +204,18 @@ def runnable(settings: Settings, engine_id: str) -> Engine:
     return engine
 
 
-def fetch_language_model(context: JobContext) -> Results:
-    """The folder of a language model: brought from the hub where it is no folder here.
-
-    Raises StudioError LANGUAGE_MODEL_UNSUPPORTED and those of the hub.
-    """
-    request = LanguageExportRequest.model_validate(context.row.request)
-    folder = Path(request.model).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            problem = text("language.no_config")
-            raise StudioError(Code.LANGUAGE_MODEL_UNSUPPORTED, model=folder.name, problem=problem)
-        return {"folder": str(folder.resolve())}
-    found = _download(context, request.model, request.revision, list(LANGUAGE_FILES))
-    return {"folder": found["folder"]}
-
-
-def export_language_model(context: JobContext, settings: Settings, folder: str) -> Results:
+def export_language_model(
+    context: JobContext, settings: Settings, pool: ModelPool, folder: str
+) -> Results:
     request = LanguageExportRequest.model_validate(context.row.request)
     context.report("export")
     name = request.name or Path(request.model).name
-    found: Results = run_child(
-        "backend.networks.language",
-        {"model": folder, "folder": str(file_to_write(settings, name))},
-        lambda news: context.report("export", news["step"], news["total"]),
-        context.check,
-    )
+    weights = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
+    with context.memory(pool, f"export {name}", EXPORT_SHARE * weights):
+        found: Results = run_child(
+            "backend.networks.language",
+            {"model": folder, "folder": str(file_to_write(settings, name))},
+            lambda news: context.report("export", news["step"], news["total"]),
+            context.check,
+        )
     return found

@@ -8,8 +8,8 @@ import pytest
 from backend.contracts import NetworkSource
 from backend.errors import Code, StudioError
 from backend.jobs.context import JobContext
+from backend.networks.bring import fetch
 from backend.networks.graph import read_graph
-from backend.networks.phases import fetch
 from backend.settings import Settings
 from tests.contract.hub_server import COMMIT, Hub, Repo
 from tests.unit.networks import product
