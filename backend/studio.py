@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.contracts import (
+    Contract,
     Engine,
     EngineProfile,
     EngineRequest,
@@ -60,6 +61,7 @@ from backend.models.catalog import (
 )
 from backend.models.fetch import needs_of_request, plan_needs
 from backend.models.needs import needs_of
+from backend.networks.service import Networks
 from backend.quantize.prompts import keep_prompts, parse_prompts
 from backend.settings import Settings
 
@@ -100,6 +102,7 @@ class Studio:
         self._queue = JobQueue(self._store)
         self._follower = Follower(self._store, self._queue)
         self._board = BoardReader(self._store)
+        self.networks = Networks(settings, self._submit)
 
     def close(self) -> None:
         self._queue.close()
@@ -232,12 +235,13 @@ class Studio:
         owner: str | None,
         title: str,
         variant: str,
-        request: GenerateRequest | VerifyRequest | EngineRequest | FetchRequest,
+        request: Contract,
         work: float,
+        queue: str | None = None,
     ) -> str:
         row = new_job(
             kind=kind,
-            queue=QUEUE_OF[kind],
+            queue=queue or QUEUE_OF[kind],
             priority=PRIORITY_OF[kind],
             owner=owner or "local",
             title=title,

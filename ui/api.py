@@ -30,6 +30,7 @@ from backend.errors import Code, ErrorInfo, StudioError
 from backend.studio import random_seed
 from ui.access import FileKeys, http_request, owner_of
 from ui.files import file_address
+from ui.onnx_api import onnx_endpoints
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -168,11 +169,22 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
             raise UnfinishedError(job)
         yield job_data(job, keys, request)
 
-    for name, followed in (
-        ("generate", generate),
-        ("build_engine", build_engine),
-        ("fetch", fetch),
-    ):
+    def follow(
+        request: gr.Request,
+        kind: type[R],
+        given: dict[str, Any],
+        submit: Callable[[R, str], str],
+    ) -> Iterator[dict[str, Any]]:
+        with _told():
+            yield from _followed(request, lambda owner: submit(_valid(kind, given), owner))
+
+    endpoints: dict[str, Callable[..., Iterator[dict[str, Any]]]] = {
+        "generate": generate,
+        "build_engine": build_engine,
+        "fetch": fetch,
+        **onnx_endpoints(studio, follow),
+    }
+    for name, followed in endpoints.items():
         followed.__annotations__["return"] = dict[str, Any]  # of each yield, for the schema
         api(followed, api_name=name, concurrency_limit=WAITING_CALLS)
 
@@ -335,6 +347,7 @@ def job_data(job: JobSnapshot, keys: FileKeys, request: gr.Request) -> dict[str,
             for image in job.images
         ],
         "metrics": result.metrics.model_dump(mode="json") if result else None,
+        "result": None if result else job.result,
         "error": _error(job.error),
     }
 

@@ -20,6 +20,7 @@ from ui.fetch_routes import fetch_routes
 from ui.files import file_routes
 from ui.i18n import language_of, t, translations
 from ui.live import live_routes
+from ui.onnx_routes import onnx_routes
 from ui.page import build_page
 from ui.parts.error_card import error_card
 from ui.theme import studio_theme
@@ -71,6 +72,7 @@ def create_app(studio: "Studio") -> FastAPI:
         app.mount(f"/studio/static/{stamp}/{folder}", StampedFiles(directory=ASSETS / folder))
     app.include_router(live_routes(studio))
     app.include_router(fetch_routes(studio))
+    app.include_router(onnx_routes(studio))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

@@ -5,6 +5,7 @@ import { FIELDS, applySettings, rememberForm, restoreForm } from "./form.js";
 import { drawHistory, mountHistory } from "./history.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
+import { mountOnnx } from "./onnx.js";
 import { drawModels, mountPicker } from "./picker.js";
 import { post } from "./server.js";
 import { aspectOf, roll, sizeOf } from "./sizes.js";
@@ -93,6 +94,7 @@ listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
   mountPicker: pickerUp.mount,
+  mountOnnx,
   stop,
   sizeOf,
   aspectOf,

@@ -1,16 +1,27 @@
-"""`engine build / list / inspect / delete`."""
+"""`engine build / list / inspect / delete`, and those of backend/commands/networks.py."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from backend.commands import networks
+from backend.commands.networks import HubRepo, OnnxFile, ShapesOption, source_of
 from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json, parse_size
 from backend.commands.session import follow, with_worker
-from backend.contracts import Engine, EngineRequest, EngineSource, Precision, Runtime
+from backend.contracts import (
+    Engine,
+    EngineRequest,
+    EngineSource,
+    NetworkRequest,
+    Precision,
+    Runtime,
+)
 from backend.language import human_bytes, human_seconds
+from backend.networks.profile import parse_shapes
 from backend.quantize.prompts import read_prompts
 from backend.settings import load_settings
 from backend.studio import Studio
@@ -18,10 +29,14 @@ from backend.studio import Studio
 app = typer.Typer(help="Engines: build, list, look inside, delete.", no_args_is_help=True)
 SIZES, BUILDER, CALIBRATION = "Sizes", "Builder", "Calibration (INT8, FP8, NVFP4)"
 GIB = 1 << 30
+
+for command in (networks.look, networks.run, networks.text, networks.export_language_model):
+    app.command()(command)
 EngineId = Annotated[str, typer.Argument(metavar="ID")]
 FIELDS = {
     "id", "model", "module", "edition", "version", "target", "precision", "runtime", "size_bytes",
-    "build_s", "layer_count", "profile", "relative_error", "validated", "source", "onnx_source",
+    "build_s", "layer_count", "profile", "shapes", "relative_error", "validated", "source",
+    "onnx_source",
 }  # fmt: skip
 
 
@@ -56,7 +71,13 @@ def _kept(studio: Studio, file: Path) -> str:
 @app.command()
 def build(
     model: str = "demo-flux",
-    precision: Precision = Precision.FP32,
+    onnx: OnnxFile = None,
+    repo: HubRepo = None,
+    shapes: ShapesOption = "",
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Left out: FP32, or for an ONNX file as it says."),
+    ] = None,
     runtime: Runtime = Runtime.TENSORRT,
     module: Annotated[str | None, typer.Option(help="Left out: all of the model's.")] = None,
     source: Annotated[
@@ -117,10 +138,36 @@ def build(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Build the engines of a model's variant, fetching first what they are built from. Those that
-    are there already are kept."""
+    """Build the engines of a model's variant, or that of an ONNX file, fetching first what they are
+    built from. Those that are there already are kept."""
+    if onnx is None and (repo or shapes):
+        raise typer.BadParameter("--repo and --shapes go with --onnx")
+    of_a_model = (module, source, min_side, max_side, opt_size, batch, static or None)
+    calibrated = (
+        level,
+        alpha,
+        percentile,
+        calibration_prompts,
+        calibration_steps,
+        calibration_file,
+    )
+    if onnx is not None and any(value is not None for value in (*of_a_model, *calibrated)):
+        raise typer.BadParameter(
+            "an ONNX file has no modules, has --shapes for its sizes, and is not calibrated"
+        )
     with failing_plainly(as_json):
         studio = Studio(load_settings())
+        if onnx is not None:
+            network = NetworkRequest(
+                source=source_of(onnx, repo),
+                precision=precision,
+                runtime=runtime,
+                target=target,
+                shapes=parse_shapes(shapes),
+                optimization_level=optimization_level,
+            )
+            _build(studio, lambda: studio.networks.build(network, None), as_json)
+            return
         width, height = parse_size(opt_size) if opt_size else (None, None)
         profile = studio.engine_profile(
             model,
@@ -132,9 +179,9 @@ def build(
             static=static,
         )
         prompts = None if calibration_file is None else _kept(studio, calibration_file)
-        request = EngineRequest(
+        asked = EngineRequest(
             model=model,
-            precision=precision,
+            precision=precision or Precision.FP32,
             runtime=runtime,
             module=module,
             source=source,
@@ -151,12 +198,16 @@ def build(
             calibration_prompts=calibration_prompts,
             calibration_steps=calibration_steps,
         )
-        with with_worker(studio):
-            job = follow(studio, studio.build_engine(request, None))
-        ids = (job.result or {})["engines"]
-        found = [engine for engine in studio.engines() if engine.manifest.id in ids]
-        data = {"job": job.id, "engines": [_as_data(engine) for engine in found]}
-        answer(as_json, data, table([_row(engine) for engine in found]))
+        _build(studio, lambda: studio.build_engine(asked, None), as_json)
+
+
+def _build(studio: Studio, submit: Callable[[], str], as_json: bool) -> None:
+    with with_worker(studio):
+        job = follow(studio, submit())
+    ids = (job.result or {})["engines"]
+    found = [engine for engine in studio.engines() if engine.manifest.id in ids]
+    data = {"job": job.id, "engines": [_as_data(engine) for engine in found]}
+    answer(as_json, data, table([_row(engine) for engine in found]))
 
 
 @app.command("list")

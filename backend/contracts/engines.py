@@ -1,6 +1,9 @@
 """Engines: what is asked for, what made one, where it stands, what is in it."""
 
+from pydantic import Field
+
 from backend.contracts.base import Contract, Precision, Runtime
+from backend.contracts.networks import Shapes
 from backend.errors import Name
 from backend.language import Text
 
@@ -12,6 +15,8 @@ class EngineSource(Name):
     """Our own export of the model's weights."""
     PREEXPORTED = "preexported"
     """The ONNX that the model's makers offer."""
+    FILE = "file"
+    """An ONNX file of the user's."""
 
 
 class EngineProfile(Contract):
@@ -77,7 +82,7 @@ class EngineManifest(Contract):
     id: str
     model: str
     module: str
-    """`transformer` or `unet`, `text_encoder`, `text_encoder_2` or `vae_decoder`."""
+    """`transformer` or `unet`, `text_encoder`, `text_encoder_2`, `vae_decoder`, or `onnx`."""
     precision: Precision
     runtime: Runtime
     edition: str
@@ -88,7 +93,10 @@ class EngineManifest(Contract):
     gpu: str | None
     """Name of the GPU that it was tuned on; None where it was built without one."""
     sm_count: int | None
-    profile: EngineProfile
+    profile: EngineProfile | None
+    """None for an ONNX file, which has `shapes`."""
+    shapes: Shapes = Field(default_factory=dict)
+    """Smallest, tuned and largest shape by input, of an ONNX file."""
     file: str
     file_sha256: str
     onnx_sha256: str
@@ -109,7 +117,9 @@ class EngineManifest(Contract):
     """The error that was found then, or why it could not be run."""
     source: EngineSource = EngineSource.EXPORT
     onnx_source: str | None = None
-    """`repository@commit/file` of a pre-exported ONNX."""
+    """`repository@commit/file` of a pre-exported ONNX; the path of the user's file."""
+    source_mark: str | None = None
+    """Sizes and times of change of the user's file and its external data."""
     created_at: float
     format: int
 

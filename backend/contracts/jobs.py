@@ -12,9 +12,14 @@ class JobKind(Name):
     VERIFY = "verify"
     ENGINE = "engine"
     FETCH = "fetch"
+    LOOK = "look"
+    NETWORK = "network"
+    RUN = "run"
+    LANGUAGE_EXPORT = "language_export"
+    TEXT = "text"
 
 
-BYTE_PHASES = frozenset({"fetch", "digest"})
+BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest"})
 """Phases whose steps are bytes."""
 
 

@@ -62,7 +62,7 @@ class EngineKey:
     target: str
     gpu: str | None
     sm_count: int | None
-    profile: EngineProfile
+    profile: EngineProfile | None
     options: str
     """What else was asked of the builder and of the calibration."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from backend.contracts import (
     EngineManifest,
+    EngineProfile,
     EngineRequest,
     EngineResult,
     EngineSource,
@@ -51,6 +52,12 @@ class Order:
     @property
     def quantised(self) -> ModuleBuild | None:
         return next((one for one in self.missing if one.key.precision is not one.base), None)
+
+    @property
+    def profile(self) -> EngineProfile:
+        profile = self.all[0].key.profile
+        assert profile is not None
+        return profile
 
     @property
     def folder(self) -> str:
@@ -137,7 +144,9 @@ def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) 
     if not order.missing:
         return []
     if order.request.source is EngineSource.PREEXPORTED:
-        return take_preexported(context, order.entry, order.request, order.missing, order.work)
+        return take_preexported(
+            context, order.entry, order.request, order.profile, order.missing, order.work
+        )
     context.report("export", 0, 2 * len(order.missing))
 
     def on_news(news: dict[str, Any]) -> None:
@@ -145,7 +154,7 @@ def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) 
         message = text(doing, module=module) if module else None
         context.report("export", news["step"], news["total"], message=message)
 
-    profile = order.missing[0].key.profile
+    profile = order.profile
     arguments = {
         "model": order.entry.id,
         "folder": order.folder,
@@ -220,7 +229,7 @@ def _build_one(
         "edition": one.key.edition,
         "onnx": facts.get("onnx") or str(folder / cache.ONNX),
         "plan": str(folder / "engine.plan"),
-        "shapes": input_shapes(facts["inputs"], facts["dynamic"], one.key.profile),
+        "shapes": input_shapes(facts["inputs"], facts["dynamic"], order.profile),
         "target": one.key.target,
         "optimization_level": request.optimization_level,
         "workspace_bytes": request.workspace_bytes,

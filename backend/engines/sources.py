@@ -6,6 +6,7 @@ from backend.models import files, preexported
 from backend.models.catalog import Entry
 from backend.models.hub_cache import snapshot_of
 from backend.models.needs import needs_of
+from backend.networks.files import mark_now
 
 
 def offers(entry: Entry, precision: Precision, runtime: Runtime) -> bool:
@@ -61,6 +62,10 @@ def fingerprint_now(made: EngineManifest, entry: Entry | None) -> str | None:
     An engine of pre-exported ONNX needs no more than what runs around it: its ONNX may go, and is
     then taken for unchanged.
     """
+    if made.source is EngineSource.FILE:
+        assert made.onnx_source is not None and made.source_mark is not None
+        mark = mark_now(made.onnx_source, made.source_mark)
+        return made.model_fingerprint if mark == made.source_mark else mark
     if entry is None:
         return None
     if made.source is EngineSource.EXPORT:

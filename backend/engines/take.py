@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.contracts import EngineRequest
+from backend.contracts import EngineProfile, EngineRequest
 from backend.engines.plan import ModuleBuild
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
@@ -18,6 +18,7 @@ def take_preexported(
     context: JobContext,
     entry: Entry,
     request: EngineRequest,
+    profile: EngineProfile,
     missing: Sequence[ModuleBuild],
     work: Path,
 ) -> list[Any]:
@@ -34,7 +35,7 @@ def take_preexported(
         "repo": repo,
         "precision": str(request.precision),
         "modules": [one.key.module for one in missing],
-        "profile": missing[0].key.profile.model_dump(),
+        "profile": profile.model_dump(),
         "max_prompt_tokens": entry.limits.max_prompt_tokens,
         "work": str(work),
     }

@@ -21,6 +21,8 @@ from backend.models.catalog import Entry, find_model
 from backend.models.files import corrupted
 from backend.models.needs import needs_of
 from backend.models.pool import ModelPool
+from backend.networks import bring
+from backend.networks import phases as networks
 from backend.settings import Settings
 
 Results = dict[str, Any]
@@ -129,6 +131,48 @@ def _room(
     return room(context, resources.pool, settings.home, phase, needs, on_host)
 
 
+def _fetch_network(context: JobContext, resources: Resources, done: Results) -> Any:
+    return bring.fetch(context, resources.settings)
+
+
+def _look(context: JobContext, resources: Resources, done: Results) -> Any:
+    return networks.look_only(context, done["fetch"]["file"])
+
+
+def _look_to_build(context: JobContext, resources: Resources, done: Results) -> Any:
+    looked = networks.look(context, done["fetch"]["file"], digest=True)
+    networks.build_of(context, looked)
+    return looked
+
+
+def _convert_network(context: JobContext, resources: Resources, done: Results) -> Any:
+    return networks.convert(context, resources.settings, done["look"])
+
+
+def _build_network(context: JobContext, resources: Resources, done: Results) -> Any:
+    return networks.build(
+        context, resources.settings, resources.pool, done["look"], done["convert"]
+    )
+
+
+def _run_network(context: JobContext, resources: Resources, done: Results) -> Any:
+    return networks.run(context, resources.settings, resources.pool)
+
+
+def _write_text(context: JobContext, resources: Resources, done: Results) -> Any:
+    return networks.write(context, resources.settings, resources.pool)
+
+
+def _fetch_language_model(context: JobContext, resources: Resources, done: Results) -> Any:
+    return bring.fetch_language_model(context)
+
+
+def _export_language_model(context: JobContext, resources: Resources, done: Results) -> Any:
+    return networks.export_language_model(
+        context, resources.settings, resources.pool, done["fetch"]["folder"]
+    )
+
+
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
     JobKind.FETCH: (Phase("fetch", _fetch_model),),
@@ -142,6 +186,19 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("calibrate", _calibrate_engines),
         Phase("export", _export_engines),
         Phase("build", _build_engines),
+    ),
+    JobKind.LOOK: (Phase("fetch", _fetch_network), Phase("look", _look)),
+    JobKind.NETWORK: (
+        Phase("fetch", _fetch_network),
+        Phase("look", _look_to_build),
+        Phase("convert", _convert_network),
+        Phase("build", _build_network),
+    ),
+    JobKind.RUN: (Phase("run", _run_network),),
+    JobKind.TEXT: (Phase("write", _write_text),),
+    JobKind.LANGUAGE_EXPORT: (
+        Phase("fetch", _fetch_language_model),
+        Phase("export", _export_language_model),
     ),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)

@@ -23,8 +23,13 @@ QUEUE_OF = {
     JobKind.VERIFY: BUILD,
     JobKind.ENGINE: BUILD,
     JobKind.FETCH: BUILD,
+    JobKind.LOOK: INTERACTIVE,
+    JobKind.NETWORK: BUILD,
+    JobKind.RUN: INTERACTIVE,
+    JobKind.LANGUAGE_EXPORT: BUILD,
+    JobKind.TEXT: INTERACTIVE,
 }
-PRIORITY_OF = {JobKind.GENERATE: 10, JobKind.VERIFY: 5, JobKind.ENGINE: 10, JobKind.FETCH: 10}
+PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
 """Lower starts first; first come, first served within one priority."""
 MAX_KILLS = 2
 

@@ -11,10 +11,16 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from tests.browser.conftest import Server
+from tests.unit.networks import product
 
 ENDPOINTS = {
     "/generate",
     "/build_engine",
+    "/look_onnx",
+    "/build_onnx",
+    "/run_engine",
+    "/export_language_model",
+    "/engine_text",
     "/engines",
     "/fetch",
     "/jobs",
@@ -104,6 +110,25 @@ def test_another_client_finds_nothing(client: Client, server: Server) -> None:
             other.predict(job_id=job_id, api_name=name)
     assert other.predict(api_name="/jobs") == []
     other.close()
+
+
+def test_an_onnx_file_is_looked_at_built_and_run(client: Client, server: Server) -> None:
+    folder = server.settings.home / "onnx_files"
+    folder.mkdir(exist_ok=True)
+    product(folder / "product.onnx", save_as_external_data=False)
+    seen = client.predict(file="product.onnx", api_name="/look_onnx")["result"]
+    assert (seen["nodes"], seen["problems"]) == (1, [])
+    shapes = {"x": [[1, 128], [2, 128], [4, 128]]}
+    built = client.predict(
+        file="product.onnx", runtime="onnxruntime", shapes=shapes, api_name="/build_onnx"
+    )["result"]
+    ran = client.predict(engine=built["engines"][0], api_name="/run_engine")["result"]
+    assert ran["outputs"][0]["shape"] == [2, 128]
+    assert ran["outputs"][0]["max_abs"] < 1e-4
+    with pytest.raises(AppError, match=r"^ONNX_NOT_FOUND: "):
+        client.predict(file="../gone.onnx", api_name="/look_onnx")
+    with pytest.raises(AppError, match=r"^INVALID_REQUEST: "):
+        client.predict(file="product.onnx", shapes={"x": [[1]]}, api_name="/build_onnx")
 
 
 def test_models_and_memory(client: Client) -> None:

@@ -14,6 +14,7 @@ HEAVY = (
     "tensorrt",
     "tensorrt_rtx",
     "modelopt",
+    "onnx",
     "onnxruntime",
 )
 

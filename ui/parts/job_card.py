@@ -12,8 +12,13 @@ PHASES = {
     JobKind.VERIFY: ("queue", "fetch", "digest", "wait", "try"),
     JobKind.ENGINE: ("queue", "fetch", "calibrate", "export", "build"),
     JobKind.FETCH: ("queue", "fetch"),
+    JobKind.LOOK: ("queue", "fetch_file", "look"),
+    JobKind.NETWORK: ("queue", "fetch_file", "look", "convert", "wait", "build"),
+    JobKind.RUN: ("queue", "compare"),
+    JobKind.LANGUAGE_EXPORT: ("queue", "fetch_file", "export"),
+    JobKind.TEXT: ("queue", "write"),
 }
-SHOWN_WHEN_REACHED = frozenset({"wait", "fetch"})
+SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file"})
 
 
 def job_card(job: JobSnapshot, language: str, now: float) -> str:
