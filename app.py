@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from backend.commands import engines, jobs, machine, pictures
+from backend.commands import engines, jobs, machine, pictures, storage
 
 app = typer.Typer(
     help="Make pictures on an NVIDIA DGX Spark, an RTX GPU, or no GPU at all.",
@@ -22,6 +22,8 @@ for command in (
     machine.bench,
     pictures.models,
     pictures.generate,
+    storage.storage,
+    storage.clean,
 ):
     app.command()(command)
 app.add_typer(engines.app, name="engine")

@@ -48,6 +48,10 @@ class Code(Name):
     ENGINE_NOT_FOUND = auto()
     ENGINE_BROKEN = auto()
     EXPORT_DIFFERS = auto()
+    BUILD_DISK_LOW = auto()
+    BUILD_MEMORY_LOW = auto()
+    BUILD_NEEDED_FAILED = auto()
+    ENGINE_NOT_REBUILDABLE = auto()
     # quantisation
     QUANTIZATION_LEVEL_UNKNOWN = auto()
     RECIPE_INVALID = auto()

@@ -5,6 +5,7 @@ epoch (`_at`).
 """
 
 from backend.contracts.base import Contract, Precision, Runtime
+from backend.contracts.building import BuildEstimate, BuildTarget, EngineGroup, PlannedEngine
 from backend.contracts.engines import (
     Engine,
     EngineLayer,
@@ -26,6 +27,8 @@ from backend.contracts.jobs import (
     JobKind,
     JobSnapshot,
     JobState,
+    LoadRequest,
+    LoadResult,
     PhaseView,
     QueueEntry,
     VerifyRequest,
@@ -41,14 +44,25 @@ from backend.contracts.machine import (
     WorkerStatus,
 )
 from backend.contracts.models import ImageLimits, Model, Variant, VariantState
+from backend.contracts.storage import (
+    CleanUp,
+    Storage,
+    StorageGroup,
+    StorageItem,
+    StorageKind,
+)
 from backend.errors import ErrorInfo
 from backend.language import Text
 
 __all__ = [
     "DROP_CACHES",
     "LEGAL_TRANSITIONS",
+    "BuildEstimate",
+    "BuildTarget",
+    "CleanUp",
     "Contract",
     "Engine",
+    "EngineGroup",
     "EngineLayer",
     "EngineManifest",
     "EngineProfile",
@@ -69,13 +83,20 @@ __all__ = [
     "JobKind",
     "JobSnapshot",
     "JobState",
+    "LoadRequest",
+    "LoadResult",
     "MemorySample",
     "Model",
     "PhaseView",
+    "PlannedEngine",
     "Precision",
     "QueueEntry",
     "ResidentModel",
     "Runtime",
+    "Storage",
+    "StorageGroup",
+    "StorageItem",
+    "StorageKind",
     "StudioStatus",
     "Text",
     "Variant",

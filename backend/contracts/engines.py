@@ -39,6 +39,8 @@ class EngineRequest(Contract):
     refit: bool = False
     calibration_prompts: int | None = None
     calibration_steps: int | None = None
+    again: bool = False
+    """Build what is there already, too; each takes the place of its older self when it is whole."""
 
 
 class EngineState(Name):
@@ -80,6 +82,10 @@ class EngineManifest(Contract):
     where no CPU kernel runs the file."""
     created_at: float
     format: int
+    request: EngineRequest | None = None
+    """What was asked for when it was built; builds the same again."""
+    shapes: dict[str, tuple[tuple[int, ...], ...]] = {}  # noqa: RUF012  a pydantic default
+    """(min, opt, max) of every input."""
 
 
 class Engine(Contract):
@@ -105,15 +111,23 @@ class EngineLayer(Contract):
     """Of its outputs."""
     bytes: int
     """Of its weights."""
+    parts: tuple[str, ...] = ()
+    """Of a layer after fusion: the names of the nodes before it that it does the work of."""
 
 
 class EngineView(Contract):
-    """The layers of an engine."""
+    """The layers of an engine, before and, where that is known, after fusion."""
 
     engine: Engine
     source: str
-    """`engine` after fusion, or `network` as parsed, before it."""
+    """Where `layers` come from: `network`, as it was parsed, before fusion."""
     layers: tuple[EngineLayer, ...]
+    fused: tuple[EngineLayer, ...] = ()
+    """After fusion: the graph that ONNX Runtime runs, or what TensorRT's engine inspector tells."""
+    unfused_reason: Text | None = None
+    """Why there is no view after fusion."""
+    command: str = ""
+    """The command line that builds the same without the studio; empty where there is none."""
 
 
 class EngineResult(Contract):

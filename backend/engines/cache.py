@@ -31,6 +31,8 @@ FORMAT = 1
 """Raised when exports or engines of an older studio must be made again."""
 MANIFEST = "manifest.json"
 LAYERS = "layers.json"
+FUSED = "fused.json"
+"""The layers after fusion, where they are known."""
 CHUNK_BYTES = 4 * 1024**2
 
 

@@ -49,7 +49,8 @@ def order_of(context: JobContext, settings: Settings) -> Order:
     entry = find_model(settings, request.model)
     host = this_host()
     builds = plan_builds(request, entry, host)
-    valid = {engine.manifest.id for engine in cache.list_engines(settings, host) if engine.usable}
+    usable = {engine.manifest.id for engine in cache.list_engines(settings, host) if engine.usable}
+    valid = frozenset() if request.again else usable
     return Order(
         request=request,
         entry=entry,
@@ -150,7 +151,7 @@ def build(
         )
         facts = by_module[one.key.module]
         made = _build_one(context, settings, order, one, facts, index)
-        manifest = _manifest(one, facts, made, calibrated)
+        manifest = _manifest(order.request, one, facts, made, calibrated)
         folder = cache.register(settings, manifest, order.work / one.key.module)
         if manifest.file != ONNX:
             (folder / ONNX).unlink()
@@ -200,7 +201,11 @@ def _build_one(
 
 
 def _manifest(
-    one: ModuleBuild, facts: dict[str, Any], made: dict[str, Any], calibrated: dict[str, Any]
+    request: EngineRequest,
+    one: ModuleBuild,
+    facts: dict[str, Any],
+    made: dict[str, Any],
+    calibrated: dict[str, Any],
 ) -> EngineManifest:
     key = one.key
     return EngineManifest(
@@ -226,4 +231,9 @@ def _manifest(
         relative_error=facts["relative_error"],
         created_at=time.time(),
         format=cache.FORMAT,
+        request=request.model_copy(update={"module": key.module, "again": False}),
+        shapes={
+            name: tuple(tuple(shape) for shape in bounds)
+            for name, bounds in input_shapes(facts["inputs"], facts["dynamic"], key.profile).items()
+        },
     )

@@ -43,6 +43,12 @@ def _generate(context: JobContext, resources: Resources, done: Results) -> Any:
     return resources.main_thread.call(lambda: generate(context, resources.settings, resources.pool))
 
 
+def _load(context: JobContext, resources: Resources, done: Results) -> Any:
+    from backend.images.load import load
+
+    return resources.main_thread.call(lambda: load(context, resources.settings, resources.pool))
+
+
 def _model_to_verify(context: JobContext, settings: Settings) -> Entry:
     entry = find_model(settings, VerifyRequest.model_validate(context.row.request).model)
     if entry.folder is None:
@@ -98,6 +104,7 @@ def _build_engines(context: JobContext, resources: Resources, done: Results) -> 
 
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
+    JobKind.LOAD: (Phase("load", _load),),
     JobKind.VERIFY: (Phase("digest", _digest), Phase("try", _try)),
     JobKind.ENGINE: (
         Phase("calibrate", _calibrate_engines),
