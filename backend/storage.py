@@ -67,7 +67,7 @@ def storage(keep: Keep) -> Storage:
     """Everything that is kept, the largest first within its kind."""
     hub = _scan_hub()
     items = [thing.item for thing in _things(keep, hub)]
-    disk = shutil.disk_usage(_existing(keep.settings.home))
+    disk = shutil.disk_usage(existing(keep.settings.home))
     groups = tuple(
         StorageGroup(
             kind=kind,
@@ -251,6 +251,11 @@ def remove(settings: Settings, path: Path) -> None:
     shutil.rmtree(gone)
 
 
+def free_bytes(settings: Settings) -> int:
+    """Of the disk that the home folder is on, or will be."""
+    return shutil.disk_usage(existing(settings.home)).free
+
+
 def _scan_hub() -> HFCacheInfo | None:
     try:
         return scan_cache_dir(constants.HF_HUB_CACHE)
@@ -258,7 +263,8 @@ def _scan_hub() -> HFCacheInfo | None:
         return None
 
 
-def _existing(folder: Path) -> Path:
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
     while not folder.exists():
         folder = folder.parent
     return folder

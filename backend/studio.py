@@ -45,6 +45,7 @@ from backend.engines.view import view_of
 from backend.errors import Code, StudioError
 from backend.hardware import memory
 from backend.hardware.capability import cpu_precisions
+from backend.hardware.targets import part_name
 from backend.images.png import read_request
 from backend.jobs.board import Board, BoardReader
 from backend.jobs.database import open_engine
@@ -65,7 +66,7 @@ from backend.models.catalog import (
     variant_key,
 )
 from backend.settings import Settings
-from backend.storage import Keep, clean_up, storage
+from backend.storage import Keep, clean_up, free_bytes, storage
 
 __all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
 
@@ -210,6 +211,10 @@ class Studio:
         """The GPUs that engines can be built for here, this machine's own first."""
         return targets(runtime, this_host())
 
+    def part_name(self, target: str) -> str:
+        """The parts that a target like sm121 stands for, as people call them."""
+        return part_name(target)
+
     def build_then_generate(self, request: GenerateRequest, owner: str | None) -> str:
         """Queue the engines that the request's variant lacks, and the pictures after them; the id
         of the pictures' job. They fail with BUILD_NEEDED_FAILED when the build does not succeed.
@@ -299,6 +304,10 @@ class Studio:
     def clean_up(self, keys: tuple[str, ...], owner: str | None) -> CleanUp:
         """Delete exactly these items of `storage`; what has changed since is kept."""
         return clean_up(self._keep(owner), keys)
+
+    def disk_free_bytes(self) -> int:
+        """Of the disk that the home folder is on."""
+        return free_bytes(self.settings)
 
     def _keep(self, owner: str | None) -> Keep:
         return Keep(self.settings, self._store, self._queue, this_host(), owner)
@@ -391,10 +400,17 @@ class Studio:
         delete_job(self.settings, self._store, self._queue, row)
 
     def history(
-        self, owner: str | None, search: str = "", limit: int = 30, offset: int = 0
+        self,
+        owner: str | None,
+        search: str = "",
+        limit: int = 30,
+        offset: int = 0,
+        kinds: tuple[JobKind, ...] = (),
     ) -> HistoryPage:
-        """The owner's jobs, newest first, whose title holds `search`."""
+        """The owner's jobs, newest first, whose title holds `search`; of these kinds, if given."""
         conditions = [] if owner is None else [jobs.c.owner == owner]
+        if kinds:
+            conditions.append(jobs.c.kind.in_([str(kind) for kind in kinds]))
         if search:
             conditions.append(jobs.c.title.icontains(search, autoescape=True))
         rows = self._store.select(*conditions, limit=limit, offset=offset)

@@ -1,10 +1,12 @@
 // The variant picker: a Gradio value whose radio buttons the server draws.
 import { morph } from "./morph.js";
+import { drawOffer } from "./offer.js";
 import { get } from "./server.js";
 import { setLimits } from "./sizes.js";
 
 let picked = () => "";
-let pick = () => {};
+
+export let pick = () => {};
 
 export function mountPicker({ element, trigger, props, watch }) {
   picked = () => props.value;
@@ -32,6 +34,7 @@ export async function drawModels() {
 }
 
 function mark() {
+  drawOffer(picked());
   const variant = picked();
   const choice = [...document.querySelectorAll("#picker-list input")].find(
     (input) => input.value === variant,

@@ -1,9 +1,7 @@
 """What a build will need, told before it begins."""
 
-import shutil
 import statistics
 from collections.abc import Iterable
-from pathlib import Path
 
 from backend.contracts import (
     BuildEstimate,
@@ -23,6 +21,7 @@ from backend.jobs.store import JobRow
 from backend.models import files
 from backend.models.catalog import Entry
 from backend.settings import Settings
+from backend.storage import free_bytes
 
 BITS = {
     Precision.FP32: 32,
@@ -36,6 +35,10 @@ BITS = {
 FOLDERS = {"vae_decoder": "vae"}
 """Where a module's weights are, if not in the folder of its own name. The VAE's encoder is counted
 with its decoder: an estimate rather too high."""
+QUANTISED_SHARE = 0.8
+"""Of a denoiser's weights; embeddings, norms and the last layers stay as they are."""
+KERNEL_BYTES = 5 * 1024**2
+"""Of compiled kernels in a TensorRT engine, as in those of demo-flux."""
 PROCESS_BYTES = 700 * 1024**2
 """A process with torch, diffusers and the exporter, before it loads a model."""
 GRAPH_COPIES = 3
@@ -83,7 +86,7 @@ def estimate_build(
     onnx = sum(one.onnx_bytes for one in missing)
     made = sum(one.engine_bytes for one in missing)
     whole = _pipeline_bytes(entry, missing)
-    free = shutil.disk_usage(_existing(settings.home)).free
+    free = free_bytes(settings)
     if problem is None and onnx + made > free:
         problem = ErrorInfo(
             code=Code.BUILD_DISK_LOW,
@@ -120,13 +123,14 @@ def estimate_build(
 def _planned(build: ModuleBuild, entry: Entry, sizes: dict[str, int], again: bool) -> PlannedEngine:
     weights = module_parameters(entry, build.key.module)
     there = build.key.id in sizes and not again
+    guessed = _engine_bytes(weights, build)
     return PlannedEngine(
         module=build.key.module,
         precision=build.key.precision,
         base=build.base,
         there=there,
         onnx_bytes=_weight_bytes(weights, build.base),
-        engine_bytes=sizes.get(build.key.id, _weight_bytes(weights, build.key.precision)),
+        engine_bytes=sizes.get(build.key.id, guessed),
     )
 
 
@@ -141,6 +145,14 @@ def module_parameters(entry: Entry, module: str) -> int:
         )
     except StudioError:
         return 0
+
+
+def _engine_bytes(weights: int, build: ModuleBuild) -> int:
+    size = _weight_bytes(weights, build.base)
+    if build.key.precision is not build.base:
+        low = _weight_bytes(weights, build.key.precision)
+        size = int(QUANTISED_SHARE * low + (1 - QUANTISED_SHARE) * size)
+    return size + (KERNEL_BYTES if build.key.runtime is Runtime.TENSORRT else 0)
 
 
 def _weight_bytes(parameters: int, precision: Precision) -> int:
@@ -186,10 +198,3 @@ def _seconds(
         if each_s:
             return statistics.median(each_s) * count, source
     return None, ""
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
-    while not folder.exists():
-        folder = folder.parent
-    return folder

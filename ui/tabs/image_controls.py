@@ -13,7 +13,7 @@ from ui.parts.variant_picker import default_variant
 
 PICKER = (
     '<details class="s-picker" id="picker"><summary class="s-field" id="picker-current"></summary>'
-    '<div id="picker-list" role="radiogroup"></div></details>'
+    '<div id="picker-list" role="radiogroup"></div></details><div id="offer"></div>'
 )
 TOOLS = '<div id="tools" class="s-row"></div>'
 
@@ -32,6 +32,8 @@ class Controls:
     count: gr.Slider
     generate: gr.Button
     enqueue: gr.Button
+    build: gr.Button
+    """Pressed by the offer that is shown for a variant without engines."""
     stop: gr.Button
 
     @property
@@ -72,6 +74,7 @@ def image_controls(models: tuple[Model, ...]) -> Controls:
         generate = gr.Button(label("generate"), variant="primary", elem_id="generate")
         stop = gr.Button(label("stop"), variant="stop", elem_id="stop")
         enqueue = gr.Button(label("enqueue"), elem_id="enqueue")
+        build = gr.Button(label("build_generate"), elem_id="build-generate")
     variant = gr.HTML(
         chosen,
         html_template=PICKER,
@@ -104,6 +107,7 @@ def image_controls(models: tuple[Model, ...]) -> Controls:
         count=count,
         generate=generate,
         enqueue=enqueue,
+        build=build,
         stop=stop,
     )
 
