@@ -7,7 +7,7 @@ cache go by huggingface_hub's own strategy, and only those that this studio know
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
@@ -59,7 +59,7 @@ class _Thing:
     delete: Callable[[], object]
 
 
-class _OutsideError(Exception):
+class OutsideError(Exception):
     """A path that is not the studio's."""
 
 
@@ -113,7 +113,7 @@ def _delete(thing: _Thing) -> Text | None:
     """Why it could not be done."""
     try:
         thing.delete()
-    except _OutsideError:
+    except OutsideError:
         return text("storage.outside")
     except OSError as error:
         return text("storage.undeletable", problem=error.strerror or str(error))
@@ -167,7 +167,8 @@ def _hub_repos(keep: Keep, hub: HFCacheInfo | None, models: set[str]) -> Iterato
             continue
         assert hub is not None
         commits = sorted(revision.commit_hash for revision in repo.revisions)
-        strategy = hub.delete_revisions(*commits)
+        # a copied repository has the commits of its original, so only this one is looked at
+        strategy = replace(hub, repos=frozenset({repo})).delete_revisions(*commits)
         item = _item(
             StorageKind.HUB,
             repo.repo_id,
@@ -238,11 +239,11 @@ def _item(
 
 def remove(settings: Settings, path: Path) -> None:
     """Delete a file or folder two levels or more below the home folder; a link goes, what it points
-    to stays. Raises _OutsideError for any other path, OSError when it cannot be done."""
+    to stays. Raises OutsideError for any other path, OSError when it cannot be done."""
     home = settings.home.resolve()
     real = path.parent.resolve() / path.name
-    if path.name in ("", "..") or real.parent == home or not real.is_relative_to(home):
-        raise _OutsideError(str(path))
+    if path.name in ("", "..") or home not in real.parent.parents:
+        raise OutsideError(str(path))
     if path.is_symlink() or not path.is_dir():
         path.unlink()
         return

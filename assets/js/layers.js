@@ -50,7 +50,7 @@ async function inspect(id) {
     head.addEventListener("click", () => sortBy(Number(head.dataset.sort)));
   }
   arrange();
-  document.getElementById("tabs").scrollIntoView({ block: "start" });
+  scrollTo({ top: 0 });
   document.getElementById("inspect-title").focus({ preventScroll: true });
 }
 

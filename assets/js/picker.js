@@ -20,6 +20,11 @@ export function mountPicker({ element, trigger, props, watch }) {
   element.addEventListener("change", (event) => {
     if (event.target.name === "variant") pick(event.target.value);
   });
+  element.addEventListener("click", (event) => {
+    const label = event.target.closest(".s-variant");
+    const pointed = event.detail > 0 && label && !label.querySelector("input").disabled;
+    if (pointed) element.querySelector("details").open = false;
+  });
   watch("value", mark);
 }
 

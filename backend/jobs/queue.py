@@ -142,6 +142,7 @@ class JobQueue:
                 **again,
             )
             if moved:
+                connection.execute(sa.delete(chains).where(chains.c.job == row.id))
                 self._enqueue(connection, replace(row, attempt=row.attempt + 1))
         return moved
 

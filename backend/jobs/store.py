@@ -261,8 +261,7 @@ class Store:
     def chained(self) -> dict[str, str]:
         """The waiting jobs that another one must precede, and which."""
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(chains.c.job, chains.c.after))
-            return {job: after for job, after in rows.tuples()}  # noqa: C416
+            return {row.job: row.after for row in connection.execute(sa.select(chains))}
 
     # ---- workers ---------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ MOST_KINDS = 12
 
 
 def colour_of(precision: str) -> str:
-    return precision if precision in ORDER else OTHER
+    name = {"uint8": "int8"}.get(precision, precision)
+    return name if name in ORDER else OTHER
 
 
 def is_product(layer: EngineLayer) -> bool:
@@ -29,7 +30,7 @@ def is_product(layer: EngineLayer) -> bool:
 
 
 def is_quantiser(layer: EngineLayer) -> bool:
-    return "QuantizeLinear" in layer.kind or layer.kind.startswith(("Quantize", "TRT_FP"))
+    return layer.kind.lower().endswith(("quantizelinear", "dynamicquantize", "quantize"))
 
 
 def network_strip(layers: Sequence[EngineLayer], language: str) -> str:

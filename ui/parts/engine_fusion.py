@@ -24,7 +24,7 @@ def calibration_story(view: EngineView, language: str) -> str:
     low = [layer for layer in products if layer.precision in QUANTISED]
     precision = Counter(layer.precision for layer in low).most_common(1)
     name = precision[0][0] if precision else str(view.engine.manifest.precision)
-    rounds = sum("Dequantize" not in layer.kind for layer in quantisers)
+    rounds = sum("dequantize" not in layer.kind.lower() for layer in quantisers)
     words = t(
         "page.inspect.calibration",
         language,
@@ -47,17 +47,19 @@ def calibration_story(view: EngineView, language: str) -> str:
     return (
         f'<section class="e-section" id="calibration"><h4>'
         f"{esc(t('page.inspect.calibration_title', language))}</h4>"
-        f"<p>{esc(words)}</p>{_diagram(name, language)}{kept}</section>"
+        f"<p>{esc(words)}</p>{_diagram(name, quantisers, language)}{kept}</section>"
     )
 
 
-def _diagram(precision: str, language: str) -> str:
+def _diagram(precision: str, quantisers: list[EngineLayer], language: str) -> str:
     """One quantised product as it stands in the graph."""
+    dynamic = [layer.kind for layer in quantisers if layer.kind.endswith("DynamicQuantize")]
+    rounding = dynamic[0] if dynamic and precision == "nvfp4" else "QuantizeLinear"
     first, second = (t(f"page.inspect.diagram_{name}", language) for name in ("values", "weights"))
     mark = precision_mark(precision)
     return (
         '<div class="e-diagram" aria-hidden="true">'
-        f"<div><span>{esc(first)}</span><i></i><code>QuantizeLinear</code><i>{mark}</i>"
+        f"<div><span>{esc(first)}</span><i></i><code>{esc(rounding)}</code><i>{mark}</i>"
         "<code>DequantizeLinear</code><i></i></div>"
         f"<div><span>{esc(second)}</span><i>{mark}</i><code>DequantizeLinear</code><i></i></div>"
         "<b>MatMul</b></div>"

@@ -83,8 +83,8 @@ def _group(group: EngineGroup, language: str) -> str:
         f'<p class="e-reason">{symbol}{esc(group.reason.render(language))}'
         f'<span class="s-num">{esc(facts)}</span></p></header>'
         f'<div class="e-scroll"><table class="e-table"><thead><tr>{heads}<th>'
-        f'<span class="s-hidden">{esc(t("page.engines.actions", language))}</span></th></tr></thead>'
-        f"<tbody>{rows}{_missing(group, language)}</tbody></table></div></article>"
+        f'<span class="s-hidden">{esc(t("page.engines.actions", language))}</span></th></tr>'
+        f"</thead><tbody>{rows}{_missing(group, language)}</tbody></table></div></article>"
     )
 
 
@@ -139,7 +139,8 @@ def _row(engine: Engine, group: EngineGroup, language: str) -> str:
     if made.relative_error is not None:
         error = f"{made.relative_error:.1e}"
     state = t(f"page.engines.state.{engine.state}", language)
-    reason = "" if engine.state is EngineState.VALID else engine.reason.render(language)
+    told = engine.state is EngineState.OTHER_GPU and group.state is VariantState.OTHER_GPU
+    reason = "" if engine.state is EngineState.VALID or told else engine.reason.render(language)
     cells = {
         "module": f'<button type="button" class="s-link e-name" data-action="engine-inspect" '
         f'data-id="{esc(made.id)}">{esc(name)}</button>'

@@ -44,7 +44,8 @@ def _group(group: StorageGroup, largest: int, language: str) -> str:
         more = t("page.storage.more", language, count=len(group.items) - SHOWN)
         items += f'<li class="s-muted">{esc(more)}</li>'
     disabled = "" if free else " disabled"
-    count = t("page.storage.count", language, count=len(group.items))
+    key = "page.storage.count_one" if len(group.items) == 1 else "page.storage.count"
+    count = t(key, language, count=len(group.items))
     return (
         f'<div class="e-kept-group" data-key="{esc(group.kind)}"><label class="e-kind-box">'
         f'<input type="checkbox" data-kind="{esc(group.kind)}" id="clean-{esc(group.kind)}" '
@@ -78,9 +79,10 @@ def clean_up_plan(items: tuple[StorageItem, ...], language: str) -> str:
         f'<span class="s-num">{esc(human_bytes(item.size_bytes))}</span></li>'
         for item in items
     )
-    go = t("page.storage.go", language, count=len(items), size_bytes=size)
+    go = t("page.storage.go", language, size_bytes=size)
     return (
-        f'<h3 id="clean-title">{esc(t("page.storage.ask", language))}</h3><ul>{rows}</ul>'
+        f'<h3 id="clean-title">{esc(t("page.storage.ask", language, count=len(items)))}</h3>'
+        f"<ul>{rows}</ul>"
         f'<div class="s-row">'
         f"{button(t('page.storage.cancel', language), 'storage-close', kind='quiet')}"
         f"{button(go, 'storage-go', symbol='trash', kind='danger')}</div>"

@@ -37,7 +37,7 @@ def _model(model: Model, language: str) -> str:
 def _variant(model: Model, variant: Variant, language: str) -> str:
     key = variant_key(model, variant)
     ready = variant.state == VariantState.READY
-    reason = variant.reason.render(language)
+    reason = "" if variant.state is VariantState.BUILDABLE else variant.reason.render(language)
     size = human_bytes(variant.memory_bytes) if variant.memory_bytes else ""
     loaded = f" · {t('page.variant.loaded', language)}" if variant.loaded else ""
     choosable = ready or variant.state in (VariantState.BUILDABLE, VariantState.DOWNLOADABLE)

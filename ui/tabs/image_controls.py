@@ -12,8 +12,9 @@ from ui.parts.sizes import ASPECTS
 from ui.parts.variant_picker import default_variant
 
 PICKER = (
+    '<div id="offer"></div>'
     '<details class="s-picker" id="picker"><summary class="s-field" id="picker-current"></summary>'
-    '<div id="picker-list" role="radiogroup"></div></details><div id="offer"></div>'
+    '<div id="picker-list" role="radiogroup"></div></details>'
 )
 TOOLS = '<div id="tools" class="s-row"></div>'
 
