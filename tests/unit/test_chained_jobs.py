@@ -1,6 +1,7 @@
 """Pictures that wait for the building of their engines."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def chained(any_studio: Studio) -> tuple[Studio, str, str]:
     return any_studio, build, pictures
 
 
-def end(studio: Studio, job_id: str, state: JobState, **facts: object) -> None:
+def end(studio: Studio, job_id: str, state: JobState, **facts: Any) -> None:
     store = studio._store
     assert store.move(job_id, JobState.RUNNING, started_at=time.time())
     assert store.move(job_id, state, finished_at=time.time(), **facts)

@@ -135,6 +135,7 @@ def _group_actions(group: EngineGroup, language: str) -> str:
 def _row(engine: Engine, group: EngineGroup, language: str) -> str:
     made = engine.manifest
     name = module_name(made.module, language)
+    sizes, tuned = profile_words(made.profile, language)
     error = t("page.engines.error_unknown", language)
     if made.relative_error is not None:
         error = f"{made.relative_error:.1e}"
@@ -145,7 +146,7 @@ def _row(engine: Engine, group: EngineGroup, language: str) -> str:
         "module": f'<button type="button" class="s-link e-name" data-action="engine-inspect" '
         f'data-id="{esc(made.id)}">{esc(name)}</button>'
         f"<small>{precision_mark(made.precision)} {esc(edition_name(made))}</small>",
-        "sizes": esc(profile_words(made.profile, language)),
+        "sizes": f"{esc(sizes)}<small>{esc(tuned)}</small>",
         "size": f"{esc(human_bytes(made.size_bytes))}"
         f"<small>{esc(t('page.engines.layers', language, count=made.layer_count))}</small>",
         "built": f"{esc(human_seconds(made.build_s))}<small>{esc(when(made.created_at))}</small>",

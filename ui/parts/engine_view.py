@@ -46,7 +46,7 @@ def _facts(view: EngineView, part: str, language: str) -> str:
     rows = {
         "runs": target_words(made.target, part, language),
         "edition": edition_name(made),
-        "sizes": profile_words(made.profile, language),
+        "sizes": ", ".join(profile_words(made.profile, language)),
         "file": f"{made.file} · {human_bytes(made.size_bytes)}",
         "built": f"{human_seconds(made.build_s)} · {when(made.created_at)}",
         "error": error,

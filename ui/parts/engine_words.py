@@ -40,19 +40,19 @@ def target_words(target: str, part: str, language: str) -> str:
     return t("page.target.cpu", language) if target == "cpu" else f"{part} — {target}"
 
 
-def profile_words(profile: EngineProfile, language: str) -> str:
-    """The sizes that an engine takes."""
+def profile_words(profile: EngineProfile, language: str) -> tuple[str, str]:
+    """The sizes that an engine takes, and what it is tuned for."""
     if profile.min_side == profile.max_side:
-        return t("page.profile.static", language, side=profile.min_side, batch=profile.max_batch)
-    return t(
+        static = t("page.profile.static", language, batch=profile.max_batch)
+        return f"{profile.min_side} px", static
+    best = t(
         "page.profile.dynamic",
         language,
-        min_side=profile.min_side,
-        max_side=profile.max_side,
         width=profile.opt_width,
         height=profile.opt_height,
         batch=profile.max_batch,
     )
+    return f"{profile.min_side}–{profile.max_side} px", best
 
 
 def rough_seconds(seconds: float) -> str:
