@@ -49,7 +49,7 @@ from backend.hardware.targets import part_name
 from backend.images.png import read_request
 from backend.jobs.board import Board, BoardReader
 from backend.jobs.database import open_engine
-from backend.jobs.follower import Follower
+from backend.jobs.follower import Follower, snapshot_of
 from backend.jobs.queue import PRIORITY_OF, QUEUE_OF, JobQueue
 from backend.jobs.retention import delete_job
 from backend.jobs.store import JobRow, Store, jobs, new_job
@@ -73,6 +73,7 @@ __all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
 PACKAGE = "spark-studio"
 LOCAL = "local"
 """The owner of what the machine's own user asks for at the command line."""
+CHAINED_LOOK_S = 0.2
 BUILDS_LOOKED_AT = 100
 """The newest builds, from which the next one's time is guessed."""
 
@@ -336,7 +337,8 @@ class Studio:
         )
         self._queue.submit(row, self.settings.max_waiting_jobs, after)
         self._board.forget()
-        self._follower.snapshot(row)
+        if after is None:
+            self._follower.snapshot(row)
         return row.id
 
     def job(self, job_id: str, owner: str | None) -> JobSnapshot:
@@ -350,15 +352,21 @@ class Studio:
         return row
 
     def _snapshot(self, row: JobRow) -> JobSnapshot:
+        waits_for = self._waits_for(row)
+        if waits_for is not None:
+            return snapshot_of(row).model_copy(update={"waits_for": waits_for})
         snapshot = self._follower.snapshot(row)
         if snapshot.state is not JobState.QUEUED:
             return snapshot
-        board = self._board.read()
-        position, wait_s = board.places.get(row.id, (None, None))
-        waits_for = board.chained.get(row.id)
-        return snapshot.model_copy(
-            update={"position": position, "wait_s": wait_s, "waits_for": waits_for}
-        )
+        position, wait_s = self._board.read().places.get(row.id, (None, None))
+        return snapshot.model_copy(update={"position": position, "wait_s": wait_s})
+
+    def _waits_for(self, row: JobRow) -> str | None:
+        """The job that must succeed before this one is in a queue; till then there is no news of it
+        to follow."""
+        if row.state is not JobState.QUEUED:
+            return None
+        return self._board.read().chained.get(row.id)
 
     def wait(
         self,
@@ -374,6 +382,11 @@ class Studio:
             left = deadline - time.monotonic()
             if not row.state.is_live or left <= 0:
                 return self._snapshot(row)
+            if self._waits_for(row) is not None:
+                if until(self._snapshot(row)):
+                    return self._snapshot(row)
+                time.sleep(min(left, CHAINED_LOOK_S))
+                continue
             snapshot = self._follower.wait(row, until, left)
             if snapshot is not None and until(snapshot):
                 return snapshot

@@ -13,9 +13,10 @@ def engine_jobs(jobs: tuple[JobSnapshot, ...], language: str, now: float) -> str
 
 def _job(job: JobSnapshot, language: str, now: float) -> str:
     kind = t(f"kind.{job.kind}", language)
-    body = job_card(job, language, now)
     if job.state == JobState.SUCCEEDED:
         body = f'<p class="s-card e-done">{icon("check")}{esc(_done(job, language))}</p>'
+    else:
+        body = job_card(job, language, now)
     return (
         f'<article class="e-job" data-key="{esc(job.id)}" data-job="{esc(job.id)}" '
         f'data-state="{esc(job.state)}"><header><strong>{esc(kind)}</strong> '
