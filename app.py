@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from backend.commands import engines, fetch, jobs, machine, pictures
+from backend.commands import engines, fetch, jobs, machine, pictures, storage
 
 app = typer.Typer(
     help="Make pictures on an NVIDIA DGX Spark, an RTX GPU, or no GPU at all.",
@@ -23,6 +23,8 @@ for command in (
     pictures.models,
     pictures.generate,
     fetch.fetch,
+    storage.storage,
+    storage.clean,
 ):
     app.command()(command)
 app.add_typer(engines.app, name="engine")

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from backend.contracts import (
+    BuildEstimate,
+    BuildTarget,
+    CleanUp,
     Contract,
     Engine,
+    EngineGroup,
     EngineProfile,
     EngineRequest,
     EngineView,
@@ -26,26 +30,33 @@ from backend.contracts import (
     JobKind,
     JobSnapshot,
     JobState,
+    LoadRequest,
     Model,
     Precision,
     QueueEntry,
+    ResidentModel,
+    Runtime,
+    Storage,
     StudioStatus,
+    VariantState,
     VerifyRequest,
 )
 from backend.engines.cache import delete_engine, find_engine, list_engines
+from backend.engines.estimate import estimate_build, targets
+from backend.engines.groups import engine_groups
 from backend.engines.host import this_host
 from backend.engines.options import check_prompts, profile_of
-from backend.engines.plan import plan_builds
 from backend.engines.sources import source_of
 from backend.engines.variants import engine_variants
 from backend.engines.view import view_of
 from backend.errors import Code, StudioError
 from backend.hardware import memory
 from backend.hardware.capability import cpu_precisions
+from backend.hardware.targets import part_name
 from backend.images.png import read_request
-from backend.jobs.board import BoardReader, Place
+from backend.jobs.board import Board, BoardReader
 from backend.jobs.database import open_engine
-from backend.jobs.follower import Follower
+from backend.jobs.follower import Follower, snapshot_of
 from backend.jobs.queue import PRIORITY_OF, QUEUE_OF, JobQueue
 from backend.jobs.retention import delete_job
 from backend.jobs.store import JobRow, Store, jobs, new_job
@@ -53,6 +64,9 @@ from backend.models.catalog import (
     MAX_SEED,
     Entry,
     Machine,
+    check_negative_prompt,
+    check_numbers,
+    check_prompt,
     check_request,
     describe,
     find_model,
@@ -64,10 +78,16 @@ from backend.models.needs import needs_of
 from backend.networks.service import Networks
 from backend.quantize.prompts import keep_prompts, parse_prompts
 from backend.settings import Settings
+from backend.storage import Keep, clean_up, free_bytes, storage
 
 __all__ = ["MAX_SEED", "Studio", "random_seed", "studio_version"]
 
 PACKAGE = "spark-studio"
+LOCAL = "local"
+"""The owner of what the machine's own user asks for at the command line."""
+CHAINED_LOOK_S = 0.2
+BUILDS_LOOKED_AT = 100
+"""The newest builds, from which the next one's time is guessed."""
 
 
 @cache
@@ -147,9 +167,14 @@ class Studio:
         TOO_MANY_WAITING.
         """
         self.check(request)
+        return self._submit_pictures(request, owner)
+
+    def _submit_pictures(
+        self, request: GenerateRequest, owner: str | None, after: str | None = None
+    ) -> str:
         work = request.count * request.steps * request.width * request.height / 1024**2
         key = variant_key(request.model, request.precision, request.runtime)
-        return self._submit(JobKind.GENERATE, owner, request.prompt, key, request, work)
+        return self._submit(JobKind.GENERATE, owner, request.prompt, key, request, work, after)
 
     def verify(self, request: VerifyRequest, owner: str | None) -> str:
         """Queue a check of a model's files; the job's id. Raises StudioError MODEL_UNKNOWN."""
@@ -191,15 +216,109 @@ class Studio:
 
         Raises StudioError MODEL_UNKNOWN, VARIANT_UNKNOWN, MODEL_FILES_CORRUPTED, PROFILE_INVALID,
         INVALID_REQUEST, RECIPE_INVALID, QUANTIZATION_LEVEL_UNKNOWN, PROMPTS_UNREADABLE,
-        TARGET_UNSUPPORTED, TENSORRT_MISSING, PREEXPORTED_MISSING, TOO_MANY_WAITING.
+        TARGET_UNSUPPORTED, TENSORRT_MISSING, PREEXPORTED_MISSING, BUILD_DISK_LOW,
+        BUILD_MEMORY_LOW, TOO_MANY_WAITING.
         """
         entry = find_model(self.settings, request.model)
         request = request.model_copy(update={"source": source_of(request, entry)})
-        builds = plan_builds(request, entry, this_host())
         check_prompts(self.settings, request, entry)
+        needs = self.estimate_build(request)
+        if needs.problem is not None:
+            raise StudioError(needs.problem.code, needs.problem.detail, **needs.problem.values)
         key = variant_key(request.model, request.precision, request.runtime)
-        title = f"{entry.name} {request.precision} {request.runtime} {builds[0].key.target}"
-        return self._submit(JobKind.ENGINE, owner, title, key, request, float(len(builds)))
+        title = f"{entry.name} {request.precision} {request.runtime} {needs.target}"
+        work = float(len(needs.engines))
+        return self._submit(JobKind.ENGINE, owner, title, key, request, work)
+
+    def estimate_build(self, request: EngineRequest) -> BuildEstimate:
+        """What `build_engine` will need, and why it would refuse. Raises StudioError
+        MODEL_UNKNOWN."""
+        entries = find_models(self.settings)
+        entry = find_model(self.settings, request.model)
+        built = self._store.select(
+            jobs.c.kind == str(JobKind.ENGINE),
+            jobs.c.state == str(JobState.SUCCEEDED),
+            order=(jobs.c.finished_at.desc(),),
+            limit=BUILDS_LOOKED_AT,
+        )
+        return estimate_build(
+            self.settings,
+            request,
+            entry,
+            this_host(),
+            self.engines(),
+            built,
+            {each.id: each.parameters for each in entries.values()},
+            memory.sample().total_bytes,
+        )
+
+    def build_targets(self, runtime: Runtime) -> tuple[BuildTarget, ...]:
+        """The GPUs that engines can be built for here, this machine's own first."""
+        return targets(runtime, this_host())
+
+    def part_name(self, target: str) -> str:
+        """The parts that a target like sm121 stands for, as people call them."""
+        return part_name(target)
+
+    def build_then_generate(self, request: GenerateRequest, owner: str | None) -> str:
+        """Queue the engines that the request's variant lacks, and the pictures after them; the id
+        of the pictures' job. They fail with BUILD_NEEDED_FAILED when the build does not succeed.
+
+        Raises what `generate` and `build_engine` raise; VARIANT_UNAVAILABLE where building would
+        not help.
+        """
+        entry = find_model(self.settings, request.model)
+        model = self._describe(entry, self.engines())
+        standing = {(v.precision, v.runtime): v.state for v in model.variants}
+        if standing.get((request.precision, request.runtime)) is not VariantState.BUILDABLE:
+            return self.generate(request, owner)
+        check_prompt(request.prompt, entry)
+        check_negative_prompt(request, entry)
+        check_numbers(request, model.limits)
+        build = EngineRequest(
+            model=request.model, precision=request.precision, runtime=request.runtime
+        )
+        first = self._live_build(build, owner) or self.build_engine(build, owner)
+        return self._submit_pictures(request, owner, after=first)
+
+    def _live_build(self, request: EngineRequest, owner: str | None) -> str | None:
+        """The owner's job that builds just this already."""
+        asked = request.model_dump(mode="json")
+        for row in self._board.read().live:
+            if (row.kind, row.owner, row.request) == (JobKind.ENGINE, owner or LOCAL, asked):
+                return row.id
+        return None
+
+    def rebuild_engine(self, engine_id: str, owner: str | None) -> str:
+        """Queue the building of an engine anew, as it was asked for; the old one stays until the
+        new one is whole. The job's id.
+
+        Raises StudioError ENGINE_NOT_FOUND, ENGINE_NOT_REBUILDABLE, and what `build_engine` raises.
+        """
+        made = find_engine(self.settings, engine_id, this_host()).manifest
+        if made.request is None:
+            raise StudioError(Code.ENGINE_NOT_REBUILDABLE, engine=engine_id[:120])
+        return self.build_engine(made.request.model_copy(update={"again": True}), owner)
+
+    def load(self, request: LoadRequest, owner: str | None) -> str:
+        """Queue the loading of a variant into a worker's memory; the job's id.
+
+        Raises StudioError MODEL_UNKNOWN, VARIANT_UNKNOWN, VARIANT_UNAVAILABLE, TOO_MANY_WAITING.
+        """
+        key = variant_key(request.model, request.precision, request.runtime)
+        model = self.model(request.model)
+        for variant in model.variants:
+            if (variant.precision, variant.runtime) == (request.precision, request.runtime):
+                if variant.state is not VariantState.READY:
+                    raise StudioError(Code.VARIANT_UNAVAILABLE, variant=key, reason=variant.reason)
+                work = max(model.size_bytes, 1) / 1024**2
+                return self._submit(JobKind.LOAD, owner, model.name, key, request, work)
+        raise StudioError(
+            Code.VARIANT_UNKNOWN,
+            model=request.model,
+            precision=str(request.precision),
+            runtime=str(request.runtime),
+        )
 
     def engine_profile(self, model_id: str, **sizes: Any) -> EngineProfile | None:
         """Sizes of an engine of a model from those asked for, see `options.profile_of`.
@@ -219,13 +338,39 @@ class Studio:
         """Every engine on disk and where it stands, newest first."""
         return list_engines(self.settings, this_host())
 
+    def engine_groups(self) -> tuple[EngineGroup, ...]:
+        """The same, by the variants that they make up."""
+        return engine_groups(self.models(), self.engines(), this_host(), self._resident())
+
+    def _resident(self) -> tuple[ResidentModel, ...]:
+        workers = self._board.read().workers
+        return tuple(model for worker in workers if worker.alive for model in worker.resident)
+
     def inspect_engine(self, engine_id: str) -> EngineView:
-        """Raises StudioError ENGINE_NOT_FOUND."""
+        """Its layers before and after fusion. Opens a TensorRT engine in a child process, once,
+        where it runs here. Raises StudioError ENGINE_NOT_FOUND."""
         return view_of(self.settings, find_engine(self.settings, engine_id, this_host()))
 
     def delete_engine(self, engine_id: str) -> int:
         """Delete an engine; the bytes freed. Raises StudioError ENGINE_NOT_FOUND."""
         return delete_engine(self.settings, engine_id)
+
+    # ---- disk --------------------------------------------------------------------------------
+
+    def storage(self, owner: str | None) -> Storage:
+        """What is kept on disk, and what of it may go."""
+        return storage(self._keep(owner))
+
+    def clean_up(self, keys: tuple[str, ...], owner: str | None) -> CleanUp:
+        """Delete exactly these items of `storage`; what has changed since is kept."""
+        return clean_up(self._keep(owner), keys)
+
+    def disk_free_bytes(self) -> int:
+        """Of the disk that the home folder is on."""
+        return free_bytes(self.settings)
+
+    def _keep(self, owner: str | None) -> Keep:
+        return Keep(self.settings, self._store, self._queue, this_host(), owner)
 
     # ---- jobs: what they share -----------------------------------------------------------------
 
@@ -238,20 +383,22 @@ class Studio:
         request: Contract,
         work: float,
         queue: str | None = None,
+        after: str | None = None,
     ) -> str:
         row = new_job(
             kind=kind,
             queue=queue or QUEUE_OF[kind],
             priority=PRIORITY_OF[kind],
-            owner=owner or "local",
+            owner=owner or LOCAL,
             title=title,
             variant=variant,
             request=request.model_dump(mode="json"),
             work=work,
         )
-        self._queue.submit(row, self.settings.max_waiting_jobs)
+        self._queue.submit(row, self.settings.max_waiting_jobs, after)
         self._board.forget()
-        self._follower.snapshot(row)
+        if after is None:
+            self._follower.snapshot(row)
         return row.id
 
     def job(self, job_id: str, owner: str | None) -> JobSnapshot:
@@ -265,11 +412,21 @@ class Studio:
         return row
 
     def _snapshot(self, row: JobRow) -> JobSnapshot:
+        waits_for = self._waits_for(row)
+        if waits_for is not None:
+            return snapshot_of(row).model_copy(update={"waits_for": waits_for})
         snapshot = self._follower.snapshot(row)
         if snapshot.state is not JobState.QUEUED:
             return snapshot
         position, wait_s = self._board.read().places.get(row.id, (None, None))
         return snapshot.model_copy(update={"position": position, "wait_s": wait_s})
+
+    def _waits_for(self, row: JobRow) -> str | None:
+        """The job that must succeed before this one is in a queue; till then there is no news of it
+        to follow."""
+        if row.state is not JobState.QUEUED:
+            return None
+        return self._board.read().chained.get(row.id)
 
     def wait(
         self,
@@ -285,6 +442,11 @@ class Studio:
             left = deadline - time.monotonic()
             if not row.state.is_live or left <= 0:
                 return self._snapshot(row)
+            if self._waits_for(row) is not None:
+                if until(self._snapshot(row)):
+                    return self._snapshot(row)
+                time.sleep(min(left, CHAINED_LOOK_S))
+                continue
             snapshot = self._follower.wait(row, until, left)
             if snapshot is not None and until(snapshot):
                 return snapshot
@@ -311,10 +473,17 @@ class Studio:
         delete_job(self.settings, self._store, self._queue, row)
 
     def history(
-        self, owner: str | None, search: str = "", limit: int = 30, offset: int = 0
+        self,
+        owner: str | None,
+        search: str = "",
+        limit: int = 30,
+        offset: int = 0,
+        kinds: tuple[JobKind, ...] = (),
     ) -> HistoryPage:
-        """The owner's jobs, newest first, whose title holds `search`."""
+        """The owner's jobs, newest first, whose title holds `search`; of these kinds, if given."""
         conditions = [] if owner is None else [jobs.c.owner == owner]
+        if kinds:
+            conditions.append(jobs.c.kind.in_([str(kind) for kind in kinds]))
         if search:
             conditions.append(jobs.c.title.icontains(search, autoescape=True))
         rows = self._store.select(*conditions, limit=limit, offset=offset)
@@ -335,7 +504,7 @@ class Studio:
     def queue(self, owner: str | None) -> tuple[QueueEntry, ...]:
         """Everybody's running and waiting jobs, in order; what they are about only of one's own."""
         board = self._board.read()
-        return tuple(_entry(row, owner in (None, row.owner), board.places) for row in board.live)
+        return tuple(_entry(row, owner in (None, row.owner), board) for row in board.live)
 
     # ---- the machine -------------------------------------------------------------------------
 
@@ -383,8 +552,8 @@ class Studio:
         return read_request(file)
 
 
-def _entry(row: JobRow, mine: bool, places: dict[str, Place]) -> QueueEntry:
-    position, wait_s = places.get(row.id, (None, None))
+def _entry(row: JobRow, mine: bool, board: Board) -> QueueEntry:
+    position, wait_s = board.places.get(row.id, (None, None))
     return QueueEntry(
         mine=mine,
         id=row.id if mine else None,
@@ -394,5 +563,6 @@ def _entry(row: JobRow, mine: bool, places: dict[str, Place]) -> QueueEntry:
         state=row.state,
         position=position,
         wait_s=wait_s,
+        waits=row.id in board.chained,
         created_at=row.created_at,
     )

@@ -16,6 +16,7 @@ from backend.errors import Code, ErrorInfo, StudioError
 from backend.settings import ASSETS
 from ui.access import FileKeys, Sessions, read_accounts
 from ui.document import DocumentMiddleware, stamp_of
+from ui.engines import engine_routes
 from ui.fetch_routes import fetch_routes
 from ui.files import file_routes
 from ui.i18n import language_of, t, translations
@@ -35,6 +36,7 @@ from an idle machine."""
 STATUS_OF = {
     Code.ACCESS_DENIED: 403,
     Code.JOB_NOT_FOUND: 404,
+    Code.ENGINE_NOT_FOUND: 404,
     Code.JOB_NOT_CANCELLABLE: 409,
     Code.JOB_NOT_RETRYABLE: 409,
     Code.JOB_STILL_RUNNING: 409,
@@ -73,6 +75,7 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(live_routes(studio))
     app.include_router(fetch_routes(studio))
     app.include_router(onnx_routes(studio))
+    app.include_router(engine_routes(studio))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

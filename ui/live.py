@@ -15,11 +15,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from backend.contracts import JobSnapshot, JobState
+from backend.contracts import JobKind, JobSnapshot, JobState
 from backend.errors import Code, StudioError
 from ui.access import page_owner
 from ui.document import theme_of
 from ui.i18n import language_of
+from ui.parts.engine_jobs import engine_jobs
 from ui.parts.history import history
 from ui.parts.queue_panel import queue_panel
 from ui.parts.stage import stage
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from backend.studio import Studio
 
 MAX_PICTURE_BYTES = 64 * 1024**2
+ENGINE_JOBS = (JobKind.ENGINE, JobKind.LOAD)
+NEWS_S = 600.0
+"""How long a job that has ended stays on the Engines tab."""
 
 
 class Viewer(BaseModel):
@@ -58,6 +62,9 @@ def live_state(
         "choices": choices(language, theme),
         "queue": queue_panel(studio.queue(owner), language),
         "stage": stage(job, language, time.time()) if job else "",
+        "engine-jobs": engine_jobs(
+            _engine_jobs(studio, owner, live, viewer), language, time.time()
+        ),
     }
     marks = {name: f"{crc32(html.encode()):x}" for name, html in parts.items()}
     seen = set(viewer.seen.split(","))
@@ -74,20 +81,43 @@ def live_state(
 def viewed_job(
     studio: "Studio", owner: str, live: tuple[JobSnapshot, ...], viewer: Viewer
 ) -> JobSnapshot | None:
-    """The chosen job, else the one that runs, else the last one shown, else the newest."""
-    if viewer.pinned and (pinned := _job_or_none(studio, viewer.pinned, owner)):
+    """The pictures that were chosen, else those that run, else the last ones shown, else the
+    newest."""
+    if (pinned := _job_or_none(studio, viewer.pinned, owner)) and _is_picture(pinned):
         return pinned
-    running = [job for job in live if job.state == JobState.RUNNING] or live
+    pictures = [job for job in live if _is_picture(job)]
+    running = [job for job in pictures if job.state == JobState.RUNNING] or pictures
     if running:
         return running[0]
-    if viewer.last and (last := _job_or_none(studio, viewer.last, owner)):
+    if (last := _job_or_none(studio, viewer.last, owner)) and _is_picture(last):
         return last
-    newest = studio.history(owner, limit=1).jobs
+    newest = studio.history(owner, limit=1, kinds=(JobKind.GENERATE,)).jobs
     return newest[0] if newest else None
 
 
+def _is_picture(job: JobSnapshot) -> bool:
+    return job.kind == JobKind.GENERATE
+
+
+def _engine_jobs(
+    studio: "Studio", owner: str, live: tuple[JobSnapshot, ...], viewer: Viewer
+) -> tuple[JobSnapshot, ...]:
+    """What the Engines tab shows of its jobs: the live ones, the one chosen, and the newest while
+    it is news."""
+    shown = {job.id: job for job in live if not _is_picture(job)}
+    pinned = _job_or_none(studio, viewer.pinned, owner)
+    newest = studio.history(owner, limit=1, kinds=ENGINE_JOBS).jobs
+    for job in (*newest, *([pinned] if pinned else [])):
+        recent = (job.finished_at or time.time()) > time.time() - NEWS_S
+        if not _is_picture(job) and (recent or job is pinned):
+            shown.setdefault(job.id, job)
+    return tuple(shown.values())
+
+
 def _job_or_none(studio: "Studio", job_id: str, owner: str) -> JobSnapshot | None:
-    """None once it has been deleted, which is no news to who looks at it."""
+    """None for none, and once it has been deleted, which is no news to who looks at it."""
+    if not job_id:
+        return None
     try:
         return studio.job(job_id, owner)
     except StudioError as error:

@@ -7,6 +7,7 @@ import gradio as gr
 from ui.access import FileKeys
 from ui.api import public_api
 from ui.i18n import label
+from ui.tabs.engines import engines_tab
 from ui.tabs.images import images_tab
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ def build_page(studio: "Studio", keys: FileKeys) -> gr.Blocks:
     with page:
         gr.HTML(BAR, elem_id="bar", apply_default_css=False, js_on_load=None)
         with gr.Row(elem_id="frame"):
-            with gr.Tabs(elem_id="tabs"), gr.Tab(label("tab.images"), elem_id="tab-images"):
-                images_tab(studio)
+            with gr.Tabs(elem_id="tabs"):
+                with gr.Tab(label("tab.images"), elem_id="tab-images"):
+                    images_tab(studio)
+                with gr.Tab(label("tab.engines"), elem_id="tab-engines"):
+                    engines_tab(studio)
             gr.HTML(SIDE, elem_id="side-frame", apply_default_css=False, js_on_load=None)
         public_api(studio, keys)
     return page

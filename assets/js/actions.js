@@ -5,7 +5,7 @@ import { openViewer } from "./viewer.js";
 
 const CONFIRM_MS = 4000;
 
-export function listenForActions({ act, applySettings, show }) {
+export function listenForActions({ act, applySettings, show, more }) {
   const actions = {
     cancel: ({ job }) => act(`jobs/${job}/cancel`),
     retry: async ({ job }) => {
@@ -18,11 +18,14 @@ export function listenForActions({ act, applySettings, show }) {
       await drawHistory();
     },
     unload: ({ key }) => act("unload", { key }),
-    show: async ({ job }) => {
+    show: async ({ job, kind }) => {
+      openTab(kind && kind !== "generate" ? "engines" : "images");
       await show(job);
+      if (kind && kind !== "generate") return;
       document.getElementById("stage").scrollIntoView({ block: "nearest" });
     },
     more: showMore,
+    ...more,
     reuse: ({ request }) => applySettings(JSON.parse(request)),
     example: ({ prompt }, button) => {
       setPrompt(prompt);
@@ -55,16 +58,21 @@ export function listenForActions({ act, applySettings, show }) {
   });
 }
 
+export function openTab(name) {
+  document.getElementById(`tab-${name}-button`)?.click();
+}
+
 // The first press asks, the second one within a few seconds does it.
 function confirmed(button) {
   if (button.dataset.asked) return true;
-  const label = button.querySelector("span");
+  const label = button.querySelector("span") ?? button.appendChild(document.createElement("span"));
   const before = label.textContent;
   label.textContent = button.dataset.confirm;
   button.dataset.asked = "true";
   setTimeout(() => {
     delete button.dataset.asked;
-    label.textContent = before;
+    if (before) label.textContent = before;
+    else label.remove();
   }, CONFIRM_MS);
   return false;
 }

@@ -6,6 +6,8 @@ export function listenForKeys({ stop }) {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         event.stopPropagation();
+        const offer = document.querySelector("#offer button");
+        if (offer) return offer.focus();
         const live = document.body.hasAttribute("data-live");
         document.getElementById(live ? "enqueue" : "generate").click();
       }

@@ -1,10 +1,12 @@
 // The variant picker: a Gradio value whose radio buttons the server draws.
 import { morph } from "./morph.js";
+import { drawOffer } from "./offer.js";
 import { get } from "./server.js";
 import { setLimits } from "./sizes.js";
 
 let picked = () => "";
-let pick = () => {};
+
+export let pick = () => {};
 
 export function mountPicker({ element, trigger, props, watch }) {
   picked = () => props.value;
@@ -17,6 +19,11 @@ export function mountPicker({ element, trigger, props, watch }) {
   };
   element.addEventListener("change", (event) => {
     if (event.target.name === "variant") pick(event.target.value);
+  });
+  element.addEventListener("click", (event) => {
+    const label = event.target.closest(".s-variant");
+    const pointed = event.detail > 0 && label && !label.querySelector("input").disabled;
+    if (pointed) element.querySelector("details").open = false;
   });
   watch("value", mark);
 }
@@ -32,6 +39,7 @@ export async function drawModels() {
 }
 
 function mark() {
+  drawOffer(picked());
   const variant = picked();
   const choice = [...document.querySelectorAll("#picker-list input")].find(
     (input) => input.value === variant,

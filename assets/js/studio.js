@@ -2,7 +2,11 @@
 import { listenForActions } from "./actions.js";
 import { listenForDrops } from "./drop.js";
 import { FIELDS, applySettings, rememberForm, restoreForm } from "./form.js";
+import { engineActions, enginesChanged, mountEngines } from "./engines.js";
 import { drawHistory, mountHistory } from "./history.js";
+import { layerActions } from "./layers.js";
+import { offerActions } from "./offer.js";
+import { storageActions } from "./storage.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
 import { mountOnnx } from "./onnx.js";
@@ -80,21 +84,40 @@ async function loadModels() {
 }
 
 onNews((before, drawn) => {
-  if (before.live.join() !== view.live.join()) drawHistory();
+  if (before.live.join() !== view.live.join()) {
+    drawHistory();
+    loadModels();
+    enginesChanged();
+  }
   if (drawn.includes("status")) {
     const resident = [...document.querySelectorAll("#status .s-chip")].map((chip) => chip.dataset.key);
-    if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) loadModels();
+    if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) {
+      loadModels();
+      enginesChanged();
+    }
     loadModels.seen = resident.join();
   }
 });
 
-listenForActions({ act, applySettings, show });
-listenForDrops({ applySettings, notice: (html) => notice(html) });
+const tell = (html) => notice(html);
+listenForActions({
+  act,
+  applySettings,
+  show,
+  more: {
+    ...engineActions({ show }),
+    ...layerActions,
+    ...offerActions,
+    ...storageActions,
+  },
+});
+listenForDrops({ applySettings, notice: tell });
 listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
   mountPicker: pickerUp.mount,
   mountOnnx,
+  mountEngines,
   stop,
   sizeOf,
   aspectOf,

@@ -228,6 +228,8 @@ def inspect(engine_id: EngineId, as_json: Json = False) -> None:
         data = {
             "engine": _as_data(view.engine) | {"layers": layers},
             "source": view.source,
+            "fused": [layer.model_dump(mode="json") for layer in view.fused],
+            "command": view.command,
         }
         counts = Counter((layer.kind, layer.precision) for layer in view.layers)
         sizes: Counter[tuple[str, str]] = Counter()
@@ -237,7 +239,11 @@ def inspect(engine_id: EngineId, as_json: Json = False) -> None:
             (kind, precision, str(count), human_bytes(sizes[kind, precision]))
             for (kind, precision), count in counts.most_common()
         ]
-        answer(as_json, data, table([("kind", "precision", "layers", "weights"), *rows]))
+        fused = ""
+        if view.fused:
+            fused = f"\n\n{len(view.layers)} layers before fusion, {len(view.fused)} after it."
+        words = table([("kind", "precision", "layers", "weights"), *rows]) + fused
+        answer(as_json, data, words)
 
 
 @app.command()

@@ -5,6 +5,7 @@ epoch (`_at`).
 """
 
 from backend.contracts.base import Contract, Precision, Runtime
+from backend.contracts.building import BuildEstimate, BuildTarget, EngineGroup, PlannedEngine
 from backend.contracts.engines import (
     Engine,
     EngineLayer,
@@ -36,6 +37,8 @@ from backend.contracts.jobs import (
     JobKind,
     JobSnapshot,
     JobState,
+    LoadRequest,
+    LoadResult,
     PhaseView,
     QueueEntry,
     VerifyRequest,
@@ -69,6 +72,13 @@ from backend.contracts.networks import (
     TextRequest,
     TextResult,
 )
+from backend.contracts.storage import (
+    CleanUp,
+    Storage,
+    StorageGroup,
+    StorageItem,
+    StorageKind,
+)
 from backend.errors import ErrorInfo
 from backend.language import Text
 
@@ -76,8 +86,12 @@ __all__ = [
     "BYTE_PHASES",
     "DROP_CACHES",
     "LEGAL_TRANSITIONS",
+    "BuildEstimate",
+    "BuildTarget",
+    "CleanUp",
     "Contract",
     "Engine",
+    "EngineGroup",
     "EngineLayer",
     "EngineManifest",
     "EngineProfile",
@@ -107,6 +121,8 @@ __all__ = [
     "JobState",
     "LanguageExportRequest",
     "LanguageExportResult",
+    "LoadRequest",
+    "LoadResult",
     "LookRequest",
     "MemorySample",
     "Model",
@@ -116,6 +132,7 @@ __all__ = [
     "NetworkView",
     "OutputError",
     "PhaseView",
+    "PlannedEngine",
     "Precision",
     "QueueEntry",
     "RepoPlan",
@@ -125,6 +142,10 @@ __all__ = [
     "Runtime",
     "Shape",
     "Shapes",
+    "Storage",
+    "StorageGroup",
+    "StorageItem",
+    "StorageKind",
     "StudioStatus",
     "TensorView",
     "Text",

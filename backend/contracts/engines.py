@@ -67,6 +67,8 @@ class EngineRequest(Contract):
     """For INT8: how much of the activations' range goes into the weights, 0 to 1."""
     percentile: float | None = None
     """For INT8 convolutions: which share of the activations counts for their range, 0 to 1."""
+    again: bool = False
+    """Build what is there already, too; each takes the place of its older self when it is whole."""
 
 
 class EngineState(Name):
@@ -122,6 +124,9 @@ class EngineManifest(Contract):
     """Sizes and times of change of the user's file and its external data."""
     created_at: float
     format: int
+    request: EngineRequest | None = None
+    """What was asked for when it was built; builds the same again."""
+    """(min, opt, max) of every input."""
 
 
 class Engine(Contract):
@@ -147,15 +152,23 @@ class EngineLayer(Contract):
     """Of its outputs."""
     bytes: int
     """Of its weights."""
+    parts: tuple[str, ...] = ()
+    """Of a layer after fusion: the names of the nodes before it that it does the work of."""
 
 
 class EngineView(Contract):
-    """The layers of an engine."""
+    """The layers of an engine, before and, where that is known, after fusion."""
 
     engine: Engine
     source: str
-    """`engine` after fusion, or `network` as parsed, before it."""
+    """Where `layers` come from: `network`, as it was parsed, before fusion."""
     layers: tuple[EngineLayer, ...]
+    fused: tuple[EngineLayer, ...] = ()
+    """After fusion: the graph that ONNX Runtime runs, or what TensorRT's engine inspector tells."""
+    unfused_reason: Text | None = None
+    """Why there is no view after fusion."""
+    command: str = ""
+    """The command line that builds the same without the studio; empty where there is none."""
 
 
 class EngineResult(Contract):

@@ -11,6 +11,7 @@ class JobKind(Name):
     GENERATE = "generate"
     VERIFY = "verify"
     ENGINE = "engine"
+    LOAD = "load"
     FETCH = "fetch"
     LOOK = "look"
     NETWORK = "network"
@@ -85,6 +86,19 @@ class VerifyRequest(Contract):
     """Check a model's files against their digests and load it once."""
 
     model: str
+
+
+class LoadRequest(Contract):
+    """Bring a variant into the worker's memory, so that the next picture need not wait for it."""
+
+    model: str
+    precision: Precision
+    runtime: Runtime
+
+
+class LoadResult(Contract):
+    load_s: float
+    """0 when it was in memory already."""
 
 
 class ImageResult(Contract):
@@ -170,6 +184,8 @@ class JobSnapshot(Contract):
     """1 for the next to start; only while queued."""
     wait_s: float | None = None
     """Estimated from measured durations of the same variant; None when nothing is known."""
+    waits_for: str | None = None
+    """The job that must succeed before this one takes its place in the queue."""
     phases: tuple[PhaseView, ...] = ()
     step: int = 0
     total: int = 0
@@ -205,6 +221,8 @@ class QueueEntry(Contract):
     state: JobState
     position: int | None
     wait_s: float | None
+    waits: bool = False
+    """Until the engines that it needs are built."""
     created_at: float
 
 

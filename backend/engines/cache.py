@@ -23,6 +23,7 @@ from backend.contracts import (
 )
 from backend.engines.sources import fingerprint_now
 from backend.errors import Code, StudioError
+from backend.hardware.targets import part_name
 from backend.language import Text, text
 from backend.models import files
 from backend.models.catalog import find_models
@@ -33,6 +34,8 @@ FORMAT = 2
 MANIFEST = "manifest.json"
 LAYERS = "layers.json"
 ONNX = "model.onnx"
+FUSED = "fused.json"
+"""The layers after fusion, where they are known."""
 CHUNK_BYTES = 4 * 1024**2
 
 
@@ -150,8 +153,13 @@ def standing(
             "engine.version_changed", built=manifest.version, installed=installed or "-"
         )
     if manifest.target not in ("cpu", host.target):
+        part = part_name(manifest.target)
+        if host.gpu is None:
+            return EngineState.OTHER_GPU, text(
+                "engine.needs_gpu", part=part, target=manifest.target
+            )
         return EngineState.OTHER_GPU, text(
-            "engine.other_target", target=manifest.target, here=host.target
+            "engine.other_target", part=part, target=manifest.target, here=host.gpu
         )
     if manifest.sm_count is not None and manifest.sm_count != host.sm_count:
         return EngineState.OTHER_GPU, text(

@@ -20,8 +20,8 @@ NAMES = {
 
 
 def layers_of(model: onnx.ModelProto, prefix: str = "") -> Iterator[EngineLayer]:
-    """Every node in order. A product whose operands come out of DequantizeLinear has the precision
-    of what goes in there."""
+    """Every node in order. DequantizeLinear, and a product whose operands come out of one, has the
+    precision of what goes in there."""
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=False)
     owners = node_layers(model, prefix)
     values = {
@@ -52,6 +52,8 @@ def _quantised(
     weights: dict[str, onnx.TensorProto],
     values: dict[str, onnx.TypeProto.Tensor],
 ) -> str | None:
+    if node.op_type == "DequantizeLinear":
+        return _stored(node.input[0], weights, values)
     if node.op_type not in ("MatMul", "Gemm", "Conv"):
         return None
     for name in node.input[1:2]:
@@ -59,13 +61,17 @@ def _quantised(
         while maker is not None and maker.op_type in ("Cast", "Transpose"):
             maker = makers.get(maker.input[0])
         if maker is not None and maker.op_type == "DequantizeLinear":
-            source = maker.input[0]
-            if source in weights:
-                return _name(weights[source].data_type)
-            if source in values:
-                return _name(values[source].elem_type)
-            return "fp8"
+            return _stored(maker.input[0], weights, values) or "fp8"
     return None
+
+
+def _stored(
+    name: str, weights: dict[str, onnx.TensorProto], values: dict[str, onnx.TypeProto.Tensor]
+) -> str | None:
+    """The precision in which a value is held before it is scaled back."""
+    if name in weights:
+        return _name(weights[name].data_type)
+    return _name(values[name].elem_type) if name in values else None
 
 
 def _name(kind: int) -> str:

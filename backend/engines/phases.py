@@ -71,7 +71,8 @@ def order_of(context: JobContext, settings: Settings) -> Order:
     builds = plan_builds(request, entry, host)
     if not all(build.key.fingerprint for build in builds):
         raise corrupted(entry.id, "it is not on this machine")
-    valid = {engine.manifest.id for engine in cache.list_engines(settings, host) if engine.usable}
+    usable = {engine.manifest.id for engine in cache.list_engines(settings, host) if engine.usable}
+    valid = frozenset() if request.again else usable
     return Order(
         request=request,
         entry=entry,
@@ -187,7 +188,7 @@ def build(
         facts = by_module[one.key.module]
         made = _build_one(context, settings, order, one, facts, index)
         proof = validated(one.key, facts, made, order.work, context.check)
-        manifest = _manifest(one, facts, made, calibrated, proof)
+        manifest = _manifest(order.request, one, facts, made, calibrated, proof)
         folder = cache.register(settings, manifest, order.work / one.key.module)
         if manifest.file != cache.ONNX:
             for file in (folder / cache.ONNX, cache.data_file(folder / cache.ONNX)):
@@ -244,6 +245,7 @@ def _build_one(
 
 
 def _manifest(
+    request: EngineRequest,
     one: ModuleBuild,
     facts: dict[str, Any],
     made: dict[str, Any],
@@ -277,5 +279,7 @@ def _manifest(
         validation=proof.reason,
         created_at=time.time(),
         format=cache.FORMAT,
+        request=request.model_copy(update={"module": key.module, "again": False}),
+        shapes=made.get("shapes", {}),
         **made_of,
     )

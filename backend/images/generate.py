@@ -53,7 +53,7 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
     device = torch.device("cpu") if on_cpu else pick_device()
     watch = Stopwatch()
     reset_peak(device)
-    with _resident_pipeline(context, settings, pool, entry, request, device, watch) as pipeline:
+    with resident_pipeline(context, settings, pool, entry, request, device, watch) as pipeline:
         previews = _previews(settings, entry, request, context.row.id, pipeline.vae_scale_factor)
         try:
             images = _paint_all(context, settings, entry, request, pipeline, previews, watch)
@@ -66,7 +66,7 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
     ).model_dump(mode="json")
 
 
-def _resident_pipeline(
+def resident_pipeline(
     context: JobContext,
     settings: Settings,
     pool: ModelPool,
@@ -75,6 +75,7 @@ def _resident_pipeline(
     device: torch.device,
     watch: Stopwatch,
 ) -> Any:
+    """The pipeline of the request's variant, from the pool or loaded into it."""
     key = variant_key(entry.id, request.precision, request.runtime)
     engines = _engines(settings, entry, request)
     estimate = (

@@ -19,8 +19,10 @@ class Board:
     live: tuple[JobRow, ...]
     """The running jobs, then the waiting ones in order of start."""
     places: dict[str, Place]
-    """Of every waiting job."""
+    """Of every job that waits in a queue."""
     workers: tuple[WorkerStatus, ...]
+    chained: dict[str, str]
+    """The jobs that are in no queue yet, because another one must end first, and which."""
 
 
 class BoardReader:
@@ -49,7 +51,9 @@ def read_board(store: Store) -> Board:
     rows = store.select(LIVE, order=IN_ORDER)
     live = tuple(sorted(rows, key=lambda row: row.state is not JobState.RUNNING))
     workers = store.workers()
-    return Board(live, _places(store, live, workers), workers)
+    chained = store.chained()
+    queued = tuple(row for row in live if row.id not in chained)
+    return Board(live, _places(store, queued, workers), workers, chained)
 
 
 def _places(

@@ -49,6 +49,12 @@ def _generate(context: JobContext, resources: Resources, done: Results) -> Any:
     return resources.main_thread.call(lambda: generate(context, resources.settings, resources.pool))
 
 
+def _load(context: JobContext, resources: Resources, done: Results) -> Any:
+    from backend.images.load import load
+
+    return resources.main_thread.call(lambda: load(context, resources.settings, resources.pool))
+
+
 def _model_to_verify(context: JobContext, settings: Settings) -> Entry:
     entry = find_model(settings, VerifyRequest.model_validate(context.row.request).model)
     if entry.folder is None:
@@ -175,6 +181,7 @@ def _export_language_model(context: JobContext, resources: Resources, done: Resu
 
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
+    JobKind.LOAD: (Phase("load", _load),),
     JobKind.FETCH: (Phase("fetch", _fetch_model),),
     JobKind.VERIFY: (
         Phase("fetch", _fetch_to_verify),

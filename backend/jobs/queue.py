@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from dbos import DBOSClient
 
 from backend.contracts import JobKind, JobState
-from backend.errors import Code, StudioError
+from backend.errors import Code, ErrorInfo, StudioError
 from backend.jobs.database import JsonSerializer
-from backend.jobs.store import JobRow, Store, jobs
+from backend.jobs.store import JobRow, Store, chains, jobs
+from backend.language import Value, text
 
 APPLICATION = "spark-studio"
 APPLICATION_VERSION = "1"
@@ -20,6 +21,7 @@ EVENTS = "events"
 INTERACTIVE, BUILD = "interactive", "build"
 QUEUE_OF = {
     JobKind.GENERATE: INTERACTIVE,
+    JobKind.LOAD: INTERACTIVE,
     JobKind.VERIFY: BUILD,
     JobKind.ENGINE: BUILD,
     JobKind.FETCH: BUILD,
@@ -39,6 +41,18 @@ LIVE = jobs.c.state.in_([str(state) for state in JobState if state.is_live])
 IN_ORDER = (jobs.c.priority, jobs.c.queued_at)
 
 
+def _never(before: JobRow | None) -> ErrorInfo:
+    """Why a job that waited for `before` cannot run any more."""
+    if before is None:
+        reason: Value = text("job.build_gone")
+    elif before.error is not None:
+        reason = before.error.message()
+    else:
+        reason = text(f"job.build_{before.state}")
+    detail = before.error.detail if before is not None and before.error else ""
+    return ErrorInfo(code=Code.BUILD_NEEDED_FAILED, values={"reason": reason}, detail=detail)
+
+
 class JobQueue:
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -51,14 +65,41 @@ class JobQueue:
     def close(self) -> None:
         self.client.destroy()
 
-    def submit(self, row: JobRow, max_waiting: int) -> str:
-        """Queue a new job; its id. Raises StudioError TOO_MANY_WAITING."""
+    def submit(self, row: JobRow, max_waiting: int, after: str | None = None) -> str:
+        """Queue a new job; its id. With `after` it takes its place in the queue only when that job
+        has succeeded, and fails when it has not. Raises StudioError TOO_MANY_WAITING."""
         if self.store.count(WAITING, jobs.c.owner == row.owner) >= max_waiting:
             raise StudioError(Code.TOO_MANY_WAITING, limit=max_waiting)
         with self.store.engine.begin() as connection:
             self.store.insert(connection, row)
-            self._enqueue(connection, row)
+            if after is None:
+                self._enqueue(connection, row)
+            else:
+                connection.execute(sa.insert(chains).values(job=row.id, after=after))
         return row.id
+
+    def release(self) -> None:
+        """Let jobs whose time has come into their queue, and fail those whose never will.
+
+        Called once a second by every worker; a job is taken by one of them, whichever is first.
+        """
+        for job_id, after in self.store.chained().items():
+            before = self.store.find(after)
+            if before is not None and before.state.is_live:
+                continue
+            row = self.store.find(job_id)
+            with self.store.engine.begin() as connection:
+                taken = connection.execute(sa.delete(chains).where(chains.c.job == job_id))
+                if taken.rowcount == 0 or row is None or row.state is not JobState.QUEUED:
+                    continue
+                if before is not None and before.state is JobState.SUCCEEDED:
+                    self._enqueue(connection, row)
+                else:
+                    error = _never(before)
+                    ended = {"finished_at": time.time(), "error": error}
+                    self.store.move(
+                        job_id, JobState.FAILED, WAITING, connection=connection, **ended
+                    )
 
     def cancel(self, row: JobRow) -> None:
         """Stop a job: at once where it waits, at the worker's next look where it runs.
@@ -102,6 +143,7 @@ class JobQueue:
                 **again,
             )
             if moved:
+                connection.execute(sa.delete(chains).where(chains.c.job == row.id))
                 self._enqueue(connection, replace(row, attempt=row.attempt + 1))
         return moved
 

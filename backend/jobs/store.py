@@ -61,6 +61,13 @@ unloads = sa.Table(
     sa.Column("worker", sa.String(200), primary_key=True),
     sa.Column("key", sa.String(200), primary_key=True),
 )
+chains = sa.Table(
+    "studio_chains",
+    metadata,
+    sa.Column("job", sa.String(32), primary_key=True),
+    sa.Column("after", sa.String(32), nullable=False),
+)
+"""Jobs that wait outside their queue until another job has ended."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +244,7 @@ class Store:
 
     def remove(self, job_id: str) -> None:
         with self.engine.begin() as connection:
+            connection.execute(sa.delete(chains).where(chains.c.job == job_id))
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
 
     def durations(self, variant: str, limit: int = 20) -> list[tuple[float, float]]:
@@ -249,6 +257,11 @@ class Store:
         )
         with self.engine.connect() as connection:
             return [(work, seconds) for work, seconds in connection.execute(query)]
+
+    def chained(self) -> dict[str, str]:
+        """The waiting jobs that another one must precede, and which."""
+        with self.engine.connect() as connection:
+            return {row.job: row.after for row in connection.execute(sa.select(chains))}
 
     # ---- workers ---------------------------------------------------------------------------
 

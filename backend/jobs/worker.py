@@ -130,6 +130,7 @@ class Telemetry(threading.Thread):
             )
         )
         reclaim_lost(self.settings.worker_lost_s, self.store, self.queue)
+        self.queue.release()
         if time.monotonic() - self._swept_at > SWEEP_INTERVAL_S:
             sweep(self.settings, self.store, self.queue)
             self._swept_at = time.monotonic()

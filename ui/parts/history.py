@@ -1,6 +1,6 @@
 """One's own jobs, newest first, as thumbnails that open on the stage."""
 
-from backend.contracts import HistoryPage, JobSnapshot
+from backend.contracts import HistoryPage, JobKind, JobSnapshot
 from ui.files import file_address
 from ui.i18n import t
 from ui.parts.job_card import state_mark
@@ -30,9 +30,12 @@ def _entry(job: JobSnapshot, language: str) -> str:
             face += f'<b class="s-count">{len(job.images)}</b>'
     else:
         face = state_mark(job.state, language)
+        if job.kind != JobKind.GENERATE:
+            face = f"<span>{esc(t(f'kind.{job.kind}', language))}<br>{face}</span>"
     return (
         f'<li data-key="{esc(job.id)}"><button type="button" data-action="show" '
-        f'data-job="{esc(job.id)}" data-state="{esc(job.state)}" title="{esc(job.title[:300])}" '
+        f'data-job="{esc(job.id)}" data-kind="{esc(job.kind)}" data-state="{esc(job.state)}" '
+        f'title="{esc(job.title[:300])}" '
         f'aria-label="{esc(t("page.history.open", language, prompt=job.title[:120]))}">'
         f"{face}</button></li>"
     )

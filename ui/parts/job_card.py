@@ -10,7 +10,8 @@ from ui.parts.metrics_line import variant_name
 PHASES = {
     JobKind.GENERATE: ("queue", "wait", "load", "encode", "denoise", "decode", "save"),
     JobKind.VERIFY: ("queue", "fetch", "digest", "wait", "try"),
-    JobKind.ENGINE: ("queue", "fetch", "calibrate", "export", "build"),
+    JobKind.ENGINE: ("queue", "fetch", "wait", "calibrate", "export", "build"),
+    JobKind.LOAD: ("queue", "load"),
     JobKind.FETCH: ("queue", "fetch"),
     JobKind.LOOK: ("queue", "fetch_file", "look"),
     JobKind.NETWORK: ("queue", "fetch_file", "look", "convert", "wait", "build"),
@@ -18,7 +19,7 @@ PHASES = {
     JobKind.LANGUAGE_EXPORT: ("queue", "fetch_file", "export"),
     JobKind.TEXT: ("queue", "write"),
 }
-SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file"})
+SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate"})
 
 
 def job_card(job: JobSnapshot, language: str, now: float) -> str:
@@ -63,6 +64,8 @@ def _live(job: JobSnapshot, language: str, now: float) -> str:
 
 def _headline(job: JobSnapshot, language: str) -> str:
     if job.state == JobState.QUEUED:
+        if job.waits_for:
+            return t("page.job.waits_for", language)
         if job.wait_s is None:
             return t("page.job.position", language, position=job.position or 1)
         return t("page.job.wait", language, position=job.position or 1, wait_s=job.wait_s)
@@ -95,7 +98,10 @@ def _bar(job: JobSnapshot) -> str:
 
 def _stepper(job: JobSnapshot, language: str, now: float) -> str:
     reached = {phase.name for phase in job.phases}
-    order = [name for name in PHASES[job.kind] if name in reached or name not in SHOWN_WHEN_REACHED]
+    known = PHASES[job.kind]
+    others = [phase.name for phase in job.phases if phase.name not in known]
+    order = [name for name in known if name in reached or name not in SHOWN_WHEN_REACHED]
+    order[1:1] = dict.fromkeys(others)
     furthest = max((order.index(name) for name in reached if name in order), default=0)
     items = ""
     for index, name in enumerate(order):

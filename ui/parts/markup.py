@@ -4,7 +4,12 @@ from html import escape
 from typing import Any
 
 ICONS = {
+    "back": '<path d="M13 8H3.5M7.5 4l-4 4 4 4"/>',
+    "build": '<path d="M8 2.5 13 5v6l-5 2.5L3 11V5zM3 5l5 2.5L13 5M8 7.5v6"/>',
     "check": '<path d="m3.5 8.5 3 3 6-7"/>',
+    "eye": '<path d="M1.5 8s2.5-4.5 6.5-4.5S14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8z"/>'
+    '<circle cx="8" cy="8" r="2"/>',
+    "load": '<path d="M8 10.5V3M5 6l3-3 3 3M3 13h10"/>',
     "close": '<path d="m4 4 8 8m0-8-8 8"/>',
     "download": '<path d="M8 2.5v7.5m-3-3 3 3 3-3M3 13h10"/>',
     "image": '<path d="M2.5 3.5h11v9h-11zM3 11l3-3 2 2 2.5-3 3 4"/>',

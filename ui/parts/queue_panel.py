@@ -27,10 +27,13 @@ def _entry(entry: QueueEntry, language: str) -> str:
         place = t("page.queue.position", language, position=entry.position)
         if entry.wait_s is not None:
             place += f" · {human_seconds(entry.wait_s)}"
+    if entry.waits:
+        place = t("page.queue.waits", language)
     if entry.mine and entry.id:
         name = esc(entry.title or t(f"kind.{entry.kind}", language))
         title = (
             f'<button type="button" class="s-link" data-action="show" data-job="{esc(entry.id)}" '
+            f'data-kind="{esc(entry.kind)}" '
             f'dir="auto">{name}</button>'
         )
         stop = button(

@@ -1,10 +1,13 @@
-"""Every variant of every model with where it stands and why; only ready ones can be chosen."""
+"""Every variant of every model with where it stands and why. One that can be built or fetched can
+be chosen too: the page then offers that."""
 
 from backend.contracts import Model, Variant, VariantState
 from backend.language import human_bytes
 from ui.i18n import t
 from ui.parts.markup import esc, icon
 from ui.parts.metrics_line import RUNTIME_NAMES
+
+SYMBOLS = {VariantState.BUILDABLE: "build", VariantState.DOWNLOADABLE: "download"}
 
 
 def variant_key(model: Model, variant: Variant) -> str:
@@ -34,14 +37,15 @@ def _model(model: Model, language: str) -> str:
 def _variant(model: Model, variant: Variant, language: str) -> str:
     key = variant_key(model, variant)
     ready = variant.state == VariantState.READY
-    reason = variant.reason.render(language)
+    reason = "" if variant.state is VariantState.BUILDABLE else variant.reason.render(language)
     size = human_bytes(variant.memory_bytes) if variant.memory_bytes else ""
     loaded = f" · {t('page.variant.loaded', language)}" if variant.loaded else ""
-    mark = icon("check") if ready else icon("close")
+    choosable = ready or variant.state in (VariantState.BUILDABLE, VariantState.DOWNLOADABLE)
+    mark = icon("check") if ready else icon(SYMBOLS.get(variant.state, "close"))
     state = "" if ready else f"<b>{esc(t(f'page.variant.{variant.state}', language))}</b> "
     return (
         f'<label class="s-variant" data-key="{esc(key)}" data-state="{esc(variant.state)}">'
-        f'<input type="radio" name="variant" value="{esc(key)}"{"" if ready else " disabled"}>'
+        f'<input type="radio" name="variant" value="{esc(key)}"{"" if choosable else " disabled"}>'
         f"<span><strong>{esc(variant.precision.upper())}</strong> "
         f"{esc(RUNTIME_NAMES[variant.runtime])}"
         f'<small class="s-num">{esc(size)}{esc(loaded)}</small></span>'

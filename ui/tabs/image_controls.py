@@ -13,6 +13,7 @@ from ui.parts.variant_picker import default_variant
 from ui.tabs.image_form import negative_prompt_visible
 
 PICKER = (
+    '<div id="offer"></div>'
     '<details class="s-picker" id="picker"><summary class="s-field" id="picker-current"></summary>'
     '<div id="picker-list" role="radiogroup"></div></details>'
 )
@@ -34,6 +35,8 @@ class Controls:
     count: gr.Slider
     generate: gr.Button
     enqueue: gr.Button
+    build: gr.Button
+    """Pressed by the offer that is shown for a variant without engines."""
     stop: gr.Button
 
     @property
@@ -75,6 +78,7 @@ def image_controls(models: tuple[Model, ...]) -> Controls:
         generate = gr.Button(label("generate"), variant="primary", elem_id="generate")
         stop = gr.Button(label("stop"), variant="stop", elem_id="stop")
         enqueue = gr.Button(label("enqueue"), elem_id="enqueue")
+        build = gr.Button(label("build_generate"), elem_id="build-generate")
     variant = gr.HTML(
         chosen,
         html_template=PICKER,
@@ -116,6 +120,7 @@ def image_controls(models: tuple[Model, ...]) -> Controls:
         count=count,
         generate=generate,
         enqueue=enqueue,
+        build=build,
         stop=stop,
     )
 

@@ -46,6 +46,7 @@ def images_tab(studio: "Studio") -> None:
         keep_seed: bool,
         count: float | None,
         request: gr.Request,
+        event: gr.EventData,
     ) -> tuple[Any, dict[str, Any]]:
         """Queue the pictures and come back with the first news of them."""
         http = http_request(request)
@@ -62,7 +63,9 @@ def images_tab(studio: "Studio") -> None:
         }
         try:
             asked = read_request(prompt, negative_prompt, variant, numbers)
-            job_id = studio.generate(asked, owner)
+            pressed = event.target._id if event.target else None
+            build = pressed == controls.build._id
+            job_id = (studio.build_then_generate if build else studio.generate)(asked, owner)
         except StudioError as error:
             card = error_card(error.info, language, title=t("page.error.request", language))
             return gr.skip(), {"error": card, "code": error.code}
@@ -72,7 +75,7 @@ def images_tab(studio: "Studio") -> None:
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on(
-        [controls.generate.click, controls.enqueue.click],
+        [controls.generate.click, controls.enqueue.click, controls.build.click],
         submit,
         inputs=controls.inputs,
         outputs=[controls.seed, stage],

@@ -15,12 +15,17 @@ Run = Callable[[Mapping[str, "torch.Tensor"]], tuple["torch.Tensor", ...]]
 
 ERRORS_ONLY = 3
 COPYING = ["ConstantFolding", "TransposeOptimizer"]
+WEIGHT_BYTES = "1024"
+"""From this size on an optimised graph's weights are written beside it."""
 
 
-def open_session(file: Path, int8: bool, lean: bool = False) -> onnxruntime.InferenceSession:
+def open_session(
+    file: Path, int8: bool, lean: bool = False, optimized: Path | None = None
+) -> onnxruntime.InferenceSession:
     """`int8` lets Q/DQ pairs become integer products; the FP8 ones have no such kernels, and
     ONNX Runtime would try (docs/notes.md). `lean` keeps weights in the mapped file as they are,
-    for one run: neither widened nor packed beforehand."""
+    for one run: neither widened nor packed beforehand. `optimized` gets the graph as it is run, its
+    weights in a file beside it."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -29,6 +34,11 @@ def open_session(file: Path, int8: bool, lean: bool = False) -> onnxruntime.Infe
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     if lean:
         options.add_session_config_entry("session.disable_prepacking", "1")
+    if optimized is not None:
+        options.optimized_model_filepath = str(optimized)
+        weights = "session.optimized_model_external_initializers"
+        options.add_session_config_entry(f"{weights}_file_name", f"{optimized.name}.data")
+        options.add_session_config_entry(f"{weights}_min_size_in_bytes", WEIGHT_BYTES)
     return onnxruntime.InferenceSession(
         str(file),
         options,

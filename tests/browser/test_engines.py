@@ -1,0 +1,330 @@
+"""Engines on the page: offered, built, listed, looked into, loaded, rebuilt, deleted, cleaned up.
+
+One set of engines serves all tests. It is built as a visitor would have it built: by choosing a
+variant that has none, and closing the page.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from backend.contracts import EngineRequest, JobKind, JobState, Precision, Runtime
+from backend.studio import Studio
+from tests.browser.actions import QUICK, fill, finished, open_page, ready
+from tests.browser.conftest import PATIENCE_S, Server
+from tests.browser.test_look import contrast
+
+BUILD_PATIENCE_S = 240
+FP32 = "demo-flux/fp32/onnxruntime"
+INT8 = "demo-flux/int8/onnxruntime"
+FP8 = "demo-flux/fp8/onnxruntime"
+PROMPT = "a star that waits for its engines"
+ROWS_IN_SIGHT = 80
+
+
+@pytest.fixture(scope="module")
+def built(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, list[dict[str, str]]]]:
+    """A studio in which pictures were asked for whose engines were not there; and the cookies of
+    who asked."""
+    server = Server(tmp_path_factory.mktemp("engines") / "home")
+    try:
+        server.start()
+        context = browser.new_context(base_url=server.address, locale="en-US")
+        page = open_page(context)
+        choose(page, FP32)
+        fill(page, PROMPT, **QUICK)
+        offer = page.locator("#offer")
+        expect(offer).to_contain_text("This variant has no engines yet.")
+        offer.get_by_role("button", name=re.compile("^Build engines .*, then generate$")).click()
+        expect(page.locator("#queue")).to_contain_text("after its engines")
+        expect(page.locator("#stage")).to_contain_text("Waits until its engines are built")
+        cookies = context.cookies()
+        context.close()
+        studio = Studio(server.settings)
+        (pictures,) = studio.history(None, kinds=(JobKind.GENERATE,)).jobs
+        done = studio.wait(pictures.id, None, BUILD_PATIENCE_S)
+        assert done.state is JobState.SUCCEEDED, done.error
+        request = EngineRequest(
+            model="demo-flux",
+            precision=Precision.INT8,
+            runtime=Runtime.ONNXRUNTIME,
+            module="transformer",
+            calibration_prompts=2,
+            calibration_steps=4,
+        )
+        built = studio.wait(studio.build_engine(request, None), None, BUILD_PATIENCE_S)
+        assert built.state is JobState.SUCCEEDED, built.error
+        studio.close()
+        yield server, cookies  # type: ignore[misc]
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def open_studio(browser: Browser, built: Any) -> Iterator[Callable[..., Page]]:
+    """Opens the page of the one who had the engines built."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> Page:
+        server, cookies = built
+        defaults = {"locale": "en-US", "color_scheme": "light", "base_url": server.address}
+        context = browser.new_context(**(defaults | options))
+        context.set_default_timeout(PATIENCE_S * 1000)
+        context.add_cookies(cookies)
+        made.append(context)
+        return open_page(context)
+
+    yield make
+    for context in made:
+        context.close()
+
+
+@pytest.fixture
+def engines(open_studio: Callable[..., Page]) -> Page:
+    return to_engines(open_studio())
+
+
+def choose(page: Page, variant: str) -> None:
+    page.locator("#picker-current").click()
+    page.locator(f'#picker-list input[value="{variant}"]').click()
+
+
+def to_engines(page: Page) -> Page:
+    page.locator("#tab-engines-button").click()
+    expect(page.locator("#engines[data-ready]")).to_be_attached()
+    return page
+
+
+def row(page: Page, module: str) -> Locator:
+    return page.locator(f'tr[data-key^="demo-flux.{module}."]')
+
+
+def test_pictures_came_after_their_engines_though_the_page_was_closed(
+    open_studio: Callable[..., Page],
+) -> None:
+    page = open_studio()
+    finished(page)
+    expect(page.locator("#stage .s-prompt")).to_have_text(PROMPT)
+    expect(page.locator("#metrics")).to_contain_text("FP32 · ONNX Runtime")
+
+
+def test_engines_are_listed_by_variant_and_filtered(engines: Page) -> None:
+    group = engines.locator(".e-group")
+    expect(group).to_have_count(1)
+    expect(group).to_contain_text("Ready: engines for all its modules.")
+    rows = group.locator("tr[data-text]")
+    expect(rows).to_have_count(4)
+    denoiser = row(engines, "transformer")
+    for words in ("INT8", "ONNX Runtime 1.", "64–256 px", "MiB", "981 layers", "Fits"):
+        expect(denoiser).to_contain_text(words)
+    engines.fill("#engine-search", "int8 denoiser")
+    expect(rows.filter(visible=True)).to_have_count(1)
+    engines.fill("#engine-search", "nothing like it")
+    expect(group).to_be_hidden()
+    expect(engines.get_by_text("No engine fits this search.")).to_be_visible()
+    engines.fill("#engine-search", "")
+    engines.select_option("#engine-state", "valid")
+    expect(rows.filter(visible=True)).to_have_count(4)
+
+
+def test_the_form_says_what_a_build_needs_and_refuses_what_cannot_work(engines: Page) -> None:
+    form = engines.locator("#engine-form")
+    engines.select_option("#build-precision", "nvfp4")
+    expect(form).to_contain_text("GB10 (DGX Spark) — sm121. Built here, it cannot run here")
+    expect(form).to_contain_text("not known yet")
+    for name in ("Disk", "Memory", "Time"):
+        expect(form.get_by_text(name, exact=True)).to_be_visible()
+    engines.select_option("#build-target", "sm89")
+    expect(form).to_contain_text("GeForce RTX 40")
+    engines.select_option("#build-precision", "fp8")
+    engines.select_option("#build-runtime", "onnxruntime")
+    expect(form).to_contain_text("from other builds of this model")
+    expect(engines.locator("#build-target")).to_have_count(0)
+    expect(engines.locator("#build-go")).to_be_enabled()
+    engines.select_option("#build-sizes", "range")
+    engines.fill("#build-min_side", "250")
+    expect(form.locator(".s-error")).to_have_attribute("data-code", "PROFILE_INVALID")
+    expect(engines.locator("#build-go")).to_have_count(0)
+    engines.fill("#build-min_side", "128")
+    expect(engines.locator("#build-go")).to_be_enabled()
+    engines.select_option("#build-sizes", "any")
+    engines.select_option("#build-precision", "int8")
+    expect(engines.locator("#build-go")).to_be_disabled()
+
+
+def test_inspect_shows_calibration_and_fusion_at_work(engines: Page) -> None:
+    row(engines, "transformer").get_by_role("button", name="Inspect").click()
+    view = engines.locator("#engine-inspect")
+    expect(engines.locator("#inspect-title")).to_be_focused()
+    expect(view.locator("#calibration")).to_contain_text("INT8: here 50 of 74")
+    fusion = view.locator("#fusion")
+    expect(fusion).to_contain_text("981 layers became 863")
+    pattern = fusion.locator(".e-patterns tr").first
+    expect(pattern).to_contain_text(re.compile("DequantizeLinear × 2 . MatMul.*MatMulIntegerToFl"))
+    expect(view.locator(".e-legend")).to_contain_text("INT8")
+    expect(view.locator(".e-strip rect[data-precision=int8]").first).to_be_attached()
+    view.get_by_role("button", name="All engines").click()
+    expect(row(engines, "transformer").get_by_role("button", name="Inspect")).to_be_focused()
+
+
+def test_the_table_of_layers_is_searched_and_sorted_and_stays_small(engines: Page) -> None:
+    row(engines, "transformer").locator(".e-name").click()
+    count, lines = engines.locator("#layer-count"), engines.locator("#layer-rows .e-layer")
+    expect(count).to_have_text("981 / 981")
+    assert lines.count() < ROWS_IN_SIGHT
+    engines.locator("#layer-rows").evaluate("body => body.scrollTo(0, body.scrollHeight)")
+    expect(lines.last.locator("span").first).to_have_text("981")
+    assert lines.count() < ROWS_IN_SIGHT
+    engines.get_by_role("columnheader", name="Weights").click()
+    heaviest = lines.first.get_by_role("cell").nth(5)
+    expect(heaviest).to_contain_text("KiB")
+    engines.fill("#layer-search", "quantizelinear attn.to_q")
+    expect(count).not_to_have_text("981 / 981")
+    for kind in lines.evaluate_all("rows => rows.map((row) => row.children[1].textContent)"):
+        assert "quantizelinear" in kind.lower()
+    engines.fill("#layer-search", "MatMulIntegerToFloat")
+    expect(count).to_have_text("0 / 981")
+    engines.get_by_role("button", name="After fusion").click()
+    expect(count).to_have_text("42 / 863")
+    expect(lines.first).to_have_attribute("title", re.compile("DequantizeLinear"))
+
+
+def test_a_variant_is_loaded_and_unloaded(engines: Page) -> None:
+    chip = engines.locator(f'#status .s-chip[data-key="{INT8}"]')
+    group = engines.locator(".e-group")
+    if chip.count():
+        group.get_by_role("button", name="Unload").click()
+        expect(chip).to_have_count(0)
+    group.get_by_role("button", name="Load").click()
+    expect(chip).to_have_count(1)
+    expect(engines.locator("#engine-jobs")).to_contain_text("In memory now")
+    group.get_by_role("button", name="Unload").click()
+    expect(chip).to_have_count(0)
+    expect(group.get_by_role("button", name="Load")).to_be_visible()
+    engines.get_by_role("button", name="Remove from this list").first.click()
+    expect(engines.locator("#engine-jobs")).not_to_contain_text("In memory now")
+
+
+def test_an_engine_is_deleted_with_two_presses_and_built_again(
+    engines: Page, built: tuple[Server, Any]
+) -> None:
+    studio = Studio(built[0].settings)
+    (encoder,) = (e for e in studio.engines() if e.manifest.module == "text_encoder")
+    delete = row(engines, "text_encoder").get_by_role("button", name="Delete")
+    delete.click()
+    expect(row(engines, "text_encoder")).to_contain_text("for good?")
+    assert len(studio.engines()) == 4
+    delete.click()
+    expect(row(engines, "text_encoder")).to_have_count(0)
+    group = engines.locator(".e-group")
+    expect(group).to_contain_text("Not built: Text encoder")
+    expect(group).to_contain_text("3 of 4 engines are there and fit.")
+    group.get_by_role("button", name="Build the 1 missing").click()
+    expect(engines.locator("#engine-jobs")).to_contain_text("Export")
+    expect(row(engines, "text_encoder")).to_have_count(1, timeout=BUILD_PATIENCE_S * 1000)
+    expect(group).to_contain_text("Ready: engines for all its modules.")
+    (again,) = (e for e in studio.engines() if e.manifest.module == "text_encoder")
+    assert again.manifest.id == encoder.manifest.id
+    assert again.manifest.created_at > encoder.manifest.created_at
+    rebuilt = studio.rebuild_engine(again.manifest.id, None)
+    assert studio.job(rebuilt, None).request["again"]
+    studio.cancel(rebuilt, None)
+    studio.close()
+
+
+def test_clean_up_says_what_would_go_and_does_just_that(
+    engines: Page, built: tuple[Server, Any]
+) -> None:
+    home = built[0].settings.home
+    engines.locator("#engine-go-storage").click()
+    storage = engines.locator("#engine-storage")
+    for kind in ("ONNX exports", "Engines that fit", "Calibrations", "Pictures"):
+        expect(storage.get_by_text(kind, exact=True)).to_be_visible()
+    ask = storage.get_by_role("button", name="Clean up…")
+    expect(ask).to_be_disabled()
+    (calibration,) = (home / "calibrations").iterdir()
+    storage.get_by_label("Calibrations").check()
+    ask.click()
+    window = engines.get_by_role("dialog")
+    expect(window.locator("li")).to_have_count(1)
+    expect(window).to_contain_text(calibration.name)
+    window.get_by_role("button", name="Keep everything").click()
+    expect(window).to_be_hidden()
+    assert calibration.exists()
+    ask.click()
+    before = files(home)
+    window.get_by_role("button", name=re.compile("^Delete for good")).click()
+    expect(engines.locator("#engine-notice")).to_contain_text("Deleted: 1.")
+    assert before - files(home) == {calibration}
+    expect(storage.get_by_text("Calibrations", exact=True)).to_have_count(0)
+
+
+def files(home: Path) -> set[Path]:
+    return {file for file in home.rglob("*") if file.is_file() and "studio.db" not in file.name}
+
+
+def test_pytorch_instead_is_one_click(open_studio: Callable[..., Page]) -> None:
+    page = open_studio()
+    choose(page, FP8)
+    fill(page, "a circle that cannot wait", **QUICK)
+    expect(page.locator("#generate")).to_be_hidden()
+    page.get_by_role("button", name="Generate now with PyTorch FP32 instead").click()
+    expect(page.locator("#stage .s-prompt")).to_have_text("a circle that cannot wait")
+    finished(page)
+    expect(page.locator("#metrics")).to_contain_text("FP32 · PyTorch")
+    expect(page.locator("#offer button")).to_have_count(0)
+
+
+def test_a_variant_without_engines_is_not_generated_by_keyboard(
+    open_studio: Callable[..., Page],
+) -> None:
+    page = open_studio()
+    choose(page, FP8)
+    expect(page.locator("#offer-build")).to_be_visible()
+    page.focus("#prompt textarea")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#offer-build")).to_be_focused()
+
+
+@pytest.mark.parametrize("locale", ["en-US", "ko-KR"])
+def test_a_phone_shows_the_tab_without_scrolling_sideways(
+    open_studio: Callable[..., Page], locale: str
+) -> None:
+    page = to_engines(open_studio(locale=locale, viewport={"width": 390, "height": 844}))
+    widths = [page.evaluate("document.documentElement.scrollWidth")]
+    row(page, "transformer").locator(".e-name").click()
+    expect(page.locator("#layer-count")).to_have_text("981 / 981")
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    page.locator("#engine-go-storage").click()
+    expect(page.locator(".e-storage")).to_be_visible()
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    assert max(widths) <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out_and_controls_have_names(
+    open_studio: Callable[..., Page], scheme: str
+) -> None:
+    page = to_engines(open_studio(color_scheme=scheme))
+    for selector in (".e-reason", ".e-table small", ".e-estimate dt", "#engine-views button"):
+        assert contrast(page, selector) > 4.5, selector
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("#engines :is(button, input, select, summary)")]
+          .filter((e) => e.checkVisibility())
+          .filter((e) => !(e.ariaLabel || e.title || e.textContent.trim()
+            || [...(e.labels ?? [])].some((label) => label.textContent.trim())))
+          .map((e) => e.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+
+
+def test_the_variants_picker_says_the_offer_in_korean(open_studio: Callable[..., Page]) -> None:
+    page = ready(open_studio(locale="ko-KR"))
+    choose(page, FP8)
+    expect(page.locator("#offer")).to_contain_text("대신 PyTorch FP32로 지금 생성")

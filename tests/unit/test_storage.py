@@ -1,0 +1,148 @@
+"""What is kept on disk, and that a clean-up deletes what was shown and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from backend.contracts import EngineRequest, StorageItem, StorageKind
+from backend.storage import OutsideError, remove
+from backend.studio import Studio
+from tests.support import OWNER, request
+
+REPO = "black-forest-labs/FLUX.1-dev"
+COMMIT = "1" * 40
+FOREIGN = "somebody/else"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub cache with one model of the studio, and a copy of it that the studio does not know."""
+    cache = tmp_path / "hub"
+    for repo in (REPO, FOREIGN):
+        folder = cache / f"models--{repo.replace('/', '--')}"
+        snapshot = folder / "snapshots" / COMMIT
+        snapshot.mkdir(parents=True)
+        (folder / "blobs").mkdir()
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text(COMMIT)
+        (folder / "blobs" / "abc").write_bytes(b"w" * 5000)
+        (snapshot / "weights.bin").symlink_to(folder / "blobs" / "abc")
+    monkeypatch.setattr("backend.storage.constants.HF_HUB_CACHE", str(cache))
+    return cache
+
+
+def put(file: Path, size: int) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"x" * size)
+    return file
+
+
+def items(studio: Studio, owner: str | None = OWNER) -> dict[str, StorageItem]:
+    return {
+        f"{item.kind}:{item.name}": item
+        for group in studio.storage(owner).groups
+        for item in group.items
+    }
+
+
+def test_everything_is_counted_by_kind(studio: Studio, hub: Path) -> None:
+    home = studio.settings.home
+    put(home / "onnx" / "demo-flux.0123" / "transformer.fp32.onnx", 300)
+    put(home / "calibrations" / "demo-flux.int8.safetensors", 20)
+    put(home / "timing" / "rtx-1.7", 7)
+    put(home / "engines" / ".deadbeef" / "engine.plan", 50)
+    put(home / "outputs" / "nobody" / "a.png", 11)
+    put(home / "previews" / "nobody" / "p.png", 3)
+    found = studio.storage(OWNER)
+    sizes = {group.kind: group.size_bytes for group in found.groups}
+    assert sizes == {
+        StorageKind.HUB: 5000,
+        StorageKind.ONNX: 300,
+        StorageKind.CALIBRATIONS: 20,
+        StorageKind.TIMING: 7,
+        StorageKind.PREVIEWS: 3,
+        StorageKind.LEFTOVERS: 61,
+    }
+    assert found.foreign_hub_bytes == 5000
+    assert found.disk_free_bytes > 0
+
+
+def test_exactly_what_was_shown_goes(studio: Studio, hub: Path) -> None:
+    home = studio.settings.home
+    gone = put(home / "calibrations" / "one.safetensors", 20)
+    kept = put(home / "calibrations" / "two.safetensors", 20)
+    shown = items(studio)
+    changed = shown["calibrations:two.safetensors"].key
+    kept.write_bytes(b"another calibration")
+    done = studio.clean_up(
+        (shown["calibrations:one.safetensors"].key, shown[f"hub:{REPO}"].key, changed, "onnx:no@1"),
+        OWNER,
+    )
+    assert not gone.exists()
+    assert kept.exists()
+    assert {item.name for item in done.gone} == {"one.safetensors", REPO}
+    assert done.freed_bytes == 5020
+    assert {item.name for item in done.kept} == {"two.safetensors", "no"}
+    assert all(item.kept and item.kept.key == "storage.changed" for item in done.kept)
+    assert not (hub / "models--black-forest-labs--FLUX.1-dev").exists()
+    assert (hub / "models--somebody--else" / "blobs" / "abc").exists()
+    assert (
+        studio.clean_up(
+            (shown[f"hub:{FOREIGN}"].key,) if f"hub:{FOREIGN}" in shown else (), OWNER
+        ).gone
+        == ()
+    )
+
+
+def test_what_a_live_job_uses_stays(studio: Studio, hub: Path) -> None:
+    home = studio.settings.home
+    mine = put(home / "onnx" / "demo-flux.0123" / "a.onnx", 30)
+    put(home / "onnx" / "flux.1-dev.0123" / "a.onnx", 30)
+    timing = put(home / "timing" / "rtx-1.7", 7)
+    job = studio.build_engine(
+        EngineRequest.model_validate(
+            {"model": "demo-flux", "precision": "fp32", "runtime": "onnxruntime"}
+        ),
+        OWNER,
+    )
+    work = put(home / "engines" / f".{job}" / "transformer" / "model.onnx", 5)
+    shown = items(studio)
+    used = [name for name, item in shown.items() if item.kept is not None]
+    assert sorted(used) == [f"leftovers:.{job}", "onnx:demo-flux.0123", "timing:rtx-1.7"]
+    done = studio.clean_up(tuple(item.key for item in shown.values()), OWNER)
+    assert mine.exists()
+    assert work.exists()
+    assert timing.exists()
+    assert {item.name for item in done.gone} == {"flux.1-dev.0123", REPO}
+
+
+def test_pictures_are_their_owners_and_go_with_their_entry(studio: Studio, hub: Path) -> None:
+    job = studio.generate(request(), OWNER)
+    studio.cancel(job, OWNER)
+    put(studio.settings.outputs / job / "a.png", 11)
+    assert not [name for name in items(studio, "visitor:other") if name.startswith("pictures:")]
+    (item,) = (item for item in items(studio).values() if item.kind is StorageKind.PICTURES)
+    assert studio.clean_up((item.key,), "visitor:other").gone == ()
+    assert (studio.settings.outputs / job).exists()
+    assert studio.clean_up((item.key,), OWNER).freed_bytes == 11
+    assert not (studio.settings.outputs / job).exists()
+    assert studio.history(OWNER).total == 0
+
+
+def test_nothing_outside_the_home_folder_can_go(studio: Studio, hub: Path, tmp_path: Path) -> None:
+    home = studio.settings.home
+    outside = put(tmp_path / "precious" / "file", 9)
+    (home / "onnx").symlink_to(outside.parent)
+    (home / "calibrations").mkdir(parents=True)
+    (home / "calibrations" / "link").symlink_to(outside)
+    shown = items(studio)
+    done = studio.clean_up(tuple(item.key for item in shown.values()), OWNER)
+    assert outside.read_bytes() == b"x" * 9
+    assert not (home / "calibrations" / "link").is_symlink()
+    refused = {item.name: item.kept.key for item in done.kept if item.kept}
+    assert refused["file"] == "storage.outside"
+    around = home / "calibrations" / ".." / ".." / "precious" / "file"
+    for path in (outside, home, home.parent, home / "onnx", home / "onnx" / "file", around):
+        with pytest.raises(OutsideError):
+            remove(studio.settings, path)
+    assert outside.exists()

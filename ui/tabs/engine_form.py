@@ -1,0 +1,136 @@
+"""From the build form to a request."""
+
+from pydantic import BaseModel
+
+from backend.contracts import (
+    EngineProfile,
+    EngineRequest,
+    Model,
+    Precision,
+    Runtime,
+    Text,
+    Variant,
+    VariantState,
+)
+from backend.errors import Code, StudioError
+
+GIB = 1024**3
+
+
+class BuildForm(BaseModel):
+    """The form's fields as the browser sends them; what is empty is left to the studio."""
+
+    model: str = ""
+    precision: str = ""
+    runtime: str = ""
+    target: str = ""
+    module: str = ""
+    sizes: str = "any"
+    """`any` that the model takes, `one` (static), or a `range`."""
+    side: str = ""
+    min_side: str = ""
+    opt_width: str = ""
+    opt_height: str = ""
+    max_side: str = ""
+    max_batch: str = ""
+    level: str = ""
+    workspace: str = ""
+    streaming: str = ""
+    refit: str = ""
+    prompts: str = ""
+    steps: str = ""
+
+
+class Choice(BaseModel):
+    """A model, precision and runtime that go together, chosen from what the form asks for."""
+
+    model: Model
+    precision: Precision
+    runtime: Runtime
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        return tuple(dict.fromkeys(v.precision for v in engine_variants(self.model)))
+
+    @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        return tuple(
+            v.runtime for v in engine_variants(self.model) if v.precision is self.precision
+        )
+
+
+def engine_variants(model: Model) -> list[Variant]:
+    return [variant for variant in model.variants if variant.runtime is not Runtime.TORCH]
+
+
+def choice_of(form: BuildForm, models: tuple[Model, ...]) -> Choice:
+    """What the form asks for, or the nearest that there is. Raises StudioError MODEL_UNKNOWN."""
+    buildable = [model for model in models if engine_variants(model)]
+    model = next((model for model in buildable if model.id == form.model), None)
+    if model is None:
+        if form.model or not buildable:
+            raise StudioError(Code.MODEL_UNKNOWN, model=form.model[:80])
+        model = buildable[0]
+    variants = engine_variants(model)
+    possible = [v for v in variants if v.state is VariantState.BUILDABLE] or variants
+    of_precision = [v for v in variants if v.precision == form.precision] or possible
+    variant = next((v for v in of_precision if v.runtime == form.runtime), of_precision[0])
+    return Choice(model=model, precision=variant.precision, runtime=variant.runtime)
+
+
+def read_build(form: BuildForm, choice: Choice) -> EngineRequest:
+    """Raises StudioError INVALID_REQUEST for a field that holds no whole number. Ranges are the
+    backend's to check."""
+    on_gpu = choice.runtime is Runtime.TENSORRT
+    workspace = _whole(form.workspace, "workspace") if on_gpu else None
+    return EngineRequest(
+        model=choice.model.id,
+        precision=choice.precision,
+        runtime=choice.runtime,
+        module=form.module or None,
+        target=(form.target or None) if on_gpu else None,
+        profile=_profile(form, choice.model),
+        optimization_level=3 if not form.level or not on_gpu else int(form.level),
+        workspace_bytes=workspace * GIB if workspace else None,
+        weight_streaming=bool(form.streaming) and on_gpu,
+        refit=bool(form.refit) and on_gpu,
+        calibration_prompts=_whole(form.prompts, "prompts"),
+        calibration_steps=_whole(form.steps, "steps"),
+    )
+
+
+def _profile(form: BuildForm, model: Model) -> EngineProfile | None:
+    limits = model.limits
+    batch = _whole(form.max_batch, "max_batch") or 1
+    if form.sizes == "one":
+        side = _whole(form.side, "side") or limits.native_width
+        return EngineProfile(
+            min_side=side, max_side=side, opt_width=side, opt_height=side, max_batch=batch
+        )
+    if form.sizes == "range":
+        return EngineProfile(
+            min_side=_whole(form.min_side, "min_side") or limits.min_side,
+            max_side=_whole(form.max_side, "max_side") or limits.max_side,
+            opt_width=_whole(form.opt_width, "opt_width") or limits.native_width,
+            opt_height=_whole(form.opt_height, "opt_height") or limits.native_height,
+            max_batch=batch,
+        )
+    if batch == 1:
+        return None
+    return EngineProfile(
+        min_side=limits.min_side,
+        max_side=limits.max_side,
+        opt_width=limits.native_width,
+        opt_height=limits.native_height,
+        max_batch=batch,
+    )
+
+
+def _whole(value: str, field: str) -> int | None:
+    if not value.strip():
+        return None
+    if not value.strip().isdecimal() or len(value) > 9 or int(value) == 0:
+        name = Text(key=f"page.build.{field}")
+        problem = Text(key="page.problem.whole", values={"field": name})
+        raise StudioError(Code.INVALID_REQUEST, problem=problem)
+    return int(value)
