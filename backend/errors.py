@@ -72,7 +72,6 @@ class Code(Name):
     CALIBRATION_OUT_OF_MEMORY = auto()
     EXPORT_OUT_OF_MEMORY = auto()
     BUILD_OUT_OF_MEMORY = auto()
-    BUILD_DISK_LOW = auto()
     BUILD_MEMORY_LOW = auto()
     BUILD_NEEDED_FAILED = auto()
     ENGINE_NOT_REBUILDABLE = auto()

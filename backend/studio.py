@@ -174,7 +174,9 @@ class Studio:
     ) -> str:
         work = request.count * request.steps * request.width * request.height / 1024**2
         key = variant_key(request.model, request.precision, request.runtime)
-        return self._submit(JobKind.GENERATE, owner, request.prompt, key, request, work, after)
+        return self._submit(
+            JobKind.GENERATE, owner, request.prompt, key, request, work, after=after
+        )
 
     def verify(self, request: VerifyRequest, owner: str | None) -> str:
         """Queue a check of a model's files; the job's id. Raises StudioError MODEL_UNKNOWN."""
@@ -216,7 +218,7 @@ class Studio:
 
         Raises StudioError MODEL_UNKNOWN, VARIANT_UNKNOWN, MODEL_FILES_CORRUPTED, PROFILE_INVALID,
         INVALID_REQUEST, RECIPE_INVALID, QUANTIZATION_LEVEL_UNKNOWN, PROMPTS_UNREADABLE,
-        TARGET_UNSUPPORTED, TENSORRT_MISSING, PREEXPORTED_MISSING, BUILD_DISK_LOW,
+        TARGET_UNSUPPORTED, TENSORRT_MISSING, PREEXPORTED_MISSING, ENGINE_DISK_SPACE_LOW,
         BUILD_MEMORY_LOW, TOO_MANY_WAITING.
         """
         entry = find_model(self.settings, request.model)

@@ -25,13 +25,13 @@ class PlannedEngine(Contract):
     """Of the ONNX file that it is exported to first."""
     there: bool
     """Built before, so that it need not be built again."""
-    onnx_bytes: int
-    engine_bytes: int
+    size_bytes: int
+    """Of the engine; a guess from its weights where it is not there."""
 
 
 class BuildEstimate(Contract):
-    """What a build will need, as far as it can be told beforehand. Sizes are rounded guesses from
-    the number of weights, except those of engines that are there."""
+    """What a build will need, as far as it can be told beforehand: guesses from the number of
+    weights (backend/engines/needs.py)."""
 
     engines: tuple[PlannedEngine, ...]
     target: str

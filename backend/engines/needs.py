@@ -4,15 +4,17 @@ From the parameters of each module and bytes a parameter; the factors are measur
 (docs/engines.md). Nothing here imports a runtime.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.contracts import Precision, Runtime
+from backend.contracts import EngineSource, Precision, Runtime
 from backend.engines.plan import ModuleBuild
+from backend.errors import StudioError
 from backend.hardware.host import group_memory, host_memory
 from backend.models import files
 from backend.models.catalog import Entry
+from backend.settings import Settings
 
 BYTES = {
     Precision.FP32: 4.0,
@@ -47,6 +49,14 @@ def module_parameters(entry: Entry, module: str) -> int:
     component = "vae" if module == "vae_decoder" else module
     weights = files.component_files(entry.folder, component, files.variant_of(entry.folder))
     return sum(files.count_in_file(file, entry.id) for file in weights)
+
+
+def weight_bytes(entry: Entry, build: ModuleBuild) -> int:
+    """Of an engine, about; 0 where a broken file hides how many weights there are."""
+    try:
+        return int(module_parameters(entry, build.key.module) * BYTES[build.key.precision])
+    except StudioError:
+        return 0
 
 
 def calibrate_needs(entry: Entry, on_gpu: bool) -> Needs:
@@ -90,15 +100,22 @@ def build_needs(entry: Entry, builds: Iterable[ModuleBuild]) -> Needs:
     return Needs(int(memory) + PROCESS_BYTES, int(disk * DISK_SHARE))
 
 
+def exports_folder(settings: Settings, entry: Entry, builds: Sequence[ModuleBuild]) -> Path:
+    """Where the plain exports of these weights are kept."""
+    return settings.home / "onnx" / f"{entry.id}.{builds[0].key.fingerprint[:12]}"
+
+
 def phase_needs(
-    entry: Entry, builds: Iterable[ModuleBuild], exports: Path, on_gpu: bool
+    settings: Settings, entry: Entry, missing: Sequence[ModuleBuild], on_gpu: bool
 ) -> dict[str, Needs]:
     """By phase, of the engines that are still to be built; phases with nothing to do are left
     out. Raises StudioError MODEL_FILES_CORRUPTED."""
-    missing = tuple(builds)
     if not missing:
         return {}
-    found = {"export": export_needs(entry, missing, exports), "build": build_needs(entry, missing)}
+    found = {"build": build_needs(entry, missing)}
+    if missing[0].source is EngineSource.EXPORT:
+        exports = exports_folder(settings, entry, missing)
+        found = {"export": export_needs(entry, missing, exports)} | found
     if any(one.key.precision is not one.base for one in missing):
         found = {"calibrate": calibrate_needs(entry, on_gpu)} | found
     return found

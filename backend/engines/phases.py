@@ -22,7 +22,7 @@ from backend.contracts import (
 )
 from backend.engines import cache
 from backend.engines.host import this_host
-from backend.engines.needs import Needs, phase_needs
+from backend.engines.needs import Needs, exports_folder, phase_needs
 from backend.engines.options import prompts_of, recipe_of
 from backend.engines.plan import ModuleBuild, plan_builds
 from backend.engines.shapes import input_shapes
@@ -82,16 +82,11 @@ def order_of(context: JobContext, settings: Settings) -> Order:
     )
 
 
-def exports_folder(settings: Settings, order: Order) -> Path:
-    fingerprint = order.all[0].key.fingerprint
-    return settings.home / "onnx" / f"{order.entry.id}.{fingerprint[:12]}"
-
-
 def needs_of(context: JobContext, settings: Settings) -> dict[str, Needs]:
     """What each phase with something left to do needs."""
     order = order_of(context, settings)
     on_gpu = this_host().gpu is not None
-    found = phase_needs(order.entry, order.missing, exports_folder(settings, order), on_gpu)
+    found = phase_needs(settings, order.entry, order.missing, on_gpu)
     if order.quantised is not None and calibration_file(settings, order).exists():
         del found["calibrate"]
     return found
@@ -160,7 +155,7 @@ def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) 
         "model": order.entry.id,
         "folder": order.folder,
         "sample_size": [profile.min_side, profile.opt_height],
-        "exports": str(exports_folder(settings, order)),
+        "exports": str(exports_folder(settings, order.entry, order.all)),
         "work": str(order.work),
         "calibration": calibrated.get("file"),
         "modules": [

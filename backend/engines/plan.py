@@ -20,6 +20,7 @@ class ModuleBuild:
     key: EngineKey
     base: Precision
     """Precision of the plain export; the engine's own may be lower."""
+    source: EngineSource
 
 
 def engine_runtimes(precision: Precision) -> tuple[Runtime, ...]:
@@ -103,6 +104,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
                 options=repr((builder, calibration if precision is not base else None, base)),
             ),
             base=base,
+            source=source,
         )
         for module, (base, precision) in modules.items()
         if request.module in (None, module)

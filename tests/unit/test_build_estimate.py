@@ -7,7 +7,8 @@ import pytest
 
 from backend.contracts import EngineRequest, JobKind, JobState, Precision, Runtime
 from backend.engines.cache import Host
-from backend.engines.estimate import KERNEL_BYTES, estimate_build, module_parameters, targets
+from backend.engines.estimate import estimate_build, targets
+from backend.engines.needs import PROCESS_BYTES, module_parameters
 from backend.errors import Code, StudioError
 from backend.jobs.store import JobRow, new_job
 from backend.models.catalog import Entry, find_model
@@ -60,14 +61,17 @@ def estimate(
 def test_sizes_follow_from_weights_and_precision(tmp_path: Path) -> None:
     weights = module_parameters(DEMO, "transformer")
     assert weights > 4_000_000
-    needs = estimate(asked(module="transformer", runtime="onnxruntime"), tmp_path)
-    assert needs.onnx_bytes == 4 * weights
+    needs = estimate(asked(module="transformer"), tmp_path)
+    assert 3 * weights < needs.onnx_bytes < 4 * weights
     assert weights < needs.engine_bytes < 2 * weights
     plain = estimate(asked(module="transformer", precision="bf16"), tmp_path)
-    assert plain.engine_bytes == 2 * weights + KERNEL_BYTES
+    assert 2 * weights < plain.engine_bytes < 3 * weights
+    here = estimate(asked(module="transformer", runtime="onnxruntime"), tmp_path)
+    assert here.engine_bytes == 0
+    assert here.onnx_bytes > needs.onnx_bytes
     assert needs.problem is None
     assert needs.download_bytes == 0
-    assert 0 < needs.memory_bytes < 2 * GIB
+    assert PROCESS_BYTES < needs.memory_bytes < 2 * GIB
 
 
 def test_where_it_runs_is_said_plainly(tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ def test_a_full_disk_is_seen_before(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("backend.engines.estimate.free_bytes", lambda settings: 1000)
     problem = estimate(asked(), tmp_path).problem
     assert problem
-    assert problem.code is Code.BUILD_DISK_LOW
+    assert problem.code is Code.ENGINE_DISK_SPACE_LOW
     assert "1000 B" in problem.message()
 
 
@@ -126,7 +130,7 @@ def test_the_studio_refuses_what_its_estimate_refuses(
     monkeypatch.setattr("backend.engines.estimate.free_bytes", lambda settings: 1000)
     with pytest.raises(StudioError) as refusal:
         studio.build_engine(asked(runtime="onnxruntime"), "visitor:test")
-    assert refusal.value.code is Code.BUILD_DISK_LOW
+    assert refusal.value.code is Code.ENGINE_DISK_SPACE_LOW
     assert studio.live_jobs(None) == ()
 
 

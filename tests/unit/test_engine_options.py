@@ -125,7 +125,7 @@ def test_needs_grow_with_the_model_and_shrink_with_the_precision(tmp_path: Path)
     def needs(precision: str, on_gpu: bool = False) -> dict[str, tuple[int, int]]:
         request = EngineRequest.model_validate({"model": "demo-flux", "precision": precision})
         builds = plan_builds(request, DEMO, LAPTOP)
-        found = phase_needs(big, builds, tmp_path, on_gpu)
+        found = phase_needs(Settings(home=tmp_path), big, builds, on_gpu)
         return {phase: (one.memory_bytes, one.disk_bytes) for phase, one in found.items()}
 
     assert set(needs("bf16")) == {"export", "build"}
@@ -133,7 +133,7 @@ def test_needs_grow_with_the_model_and_shrink_with_the_precision(tmp_path: Path)
     assert needs("nvfp4", on_gpu=True)["calibrate"] < needs("nvfp4")["calibrate"]
     assert needs("nvfp4")["build"] < needs("fp8")["build"] < needs("bf16")["build"]
     assert 33 * GIB < needs("bf16")["export"][0] < 45 * GIB
-    assert phase_needs(big, (), tmp_path, on_gpu=False) == {}
+    assert phase_needs(Settings(home=tmp_path), big, (), on_gpu=False) == {}
     assert check_bytes(10**9, Precision.BF16, quantised=True) > check_bytes(
         10**9, Precision.FP32, quantised=False
     )

@@ -84,7 +84,7 @@ def _plan(estimate: BuildEstimate, language: str) -> str:
         f'<li data-there="{str(one.there).lower()}">'
         f"{icon('check') if one.there else icon('build')}"
         f"<span>{esc(module_name(one.module, language))}</span>{precision_mark(one.precision)}"
-        f'<small class="s-num">{esc(_size(one.there, one.engine_bytes, language))}</small></li>'
+        f'<small class="s-num">{esc(_size(one.there, one.size_bytes, language))}</small></li>'
         for one in estimate.engines
     )
 
