@@ -114,16 +114,17 @@ def _building(router: APIRouter, studio: "Studio") -> None:
         return {"job": studio.build_engine(read_build(form, choice), owner)}
 
     @router.post("/engines/complete")
-    def complete(request: Request, wanted: Wanted) -> dict[str, str]:
-        """Build what a variant's group lacks."""
+    def complete(request: Request, wanted: Wanted) -> dict[str, list[str]]:
+        """Build the modules that a variant's group lacks, and only those, a job each."""
         owner = page_owner(request)
         group = _group(studio, wanted)
         asked = _request_of(*_variant(studio, wanted.key))
         made = next((e.manifest.request for e in group.engines if e.manifest.request), None)
         if made is not None:
-            asked = made.model_copy(update={"precision": asked.precision, "module": None})
+            asked = made.model_copy(update={"precision": asked.precision})
         target = None if group.target == "cpu" else group.target
-        return {"job": studio.build_engine(asked.model_copy(update={"target": target}), owner)}
+        changes = [{"target": target, "module": module} for module in group.missing]
+        return {"jobs": [studio.build_engine(asked.model_copy(update=c), owner) for c in changes]}
 
     @router.post("/engines/load")
     def load(request: Request, wanted: Wanted) -> dict[str, str]:
