@@ -32,6 +32,7 @@ class Code(Name):
     NEGATIVE_PROMPT_UNGUIDED = auto()
     SIZE_NOT_MULTIPLE = auto()
     SIZE_OUT_OF_RANGE = auto()
+    SIZE_OUT_OF_PROFILE = auto()
     STEPS_OUT_OF_RANGE = auto()
     GUIDANCE_OUT_OF_RANGE = auto()
     SEED_OUT_OF_RANGE = auto()
@@ -73,7 +74,7 @@ class Code(Name):
     EXPORT_OUT_OF_MEMORY = auto()
     BUILD_OUT_OF_MEMORY = auto()
     BUILD_MEMORY_LOW = auto()
-    BUILD_NEEDED_FAILED = auto()
+    PREPARATION_FAILED = auto()
     ENGINE_NOT_REBUILDABLE = auto()
     # quantisation
     QUANTIZATION_LEVEL_UNKNOWN = auto()

@@ -47,7 +47,7 @@ from backend.engines.groups import engine_groups
 from backend.engines.host import this_host
 from backend.engines.options import check_prompts, profile_of
 from backend.engines.sources import source_of
-from backend.engines.variants import engine_variants
+from backend.engines.variants import check_size, engine_variants
 from backend.engines.view import view_of
 from backend.errors import Code, StudioError
 from backend.hardware import memory
@@ -158,7 +158,10 @@ class Studio:
     def check(self, request: GenerateRequest) -> None:
         """Raise what `generate` would, without queueing anything."""
         entry = find_model(self.settings, request.model)
-        check_request(request, self._describe(entry, self.engines()), entry)
+        engines = self.engines()
+        check_request(request, self._describe(entry, engines), entry)
+        if request.runtime is not Runtime.TORCH:
+            check_size(request, entry, engines)
 
     def generate(self, request: GenerateRequest, owner: str | None) -> str:
         """Queue pictures; the job's id.
@@ -262,32 +265,44 @@ class Studio:
         """The parts that a target like sm121 stands for, as people call them."""
         return part_name(target)
 
-    def build_then_generate(self, request: GenerateRequest, owner: str | None) -> str:
-        """Queue the engines that the request's variant lacks, and the pictures after them; the id
-        of the pictures' job. They fail with BUILD_NEEDED_FAILED when the build does not succeed.
+    def prepare_then_generate(self, request: GenerateRequest, owner: str | None) -> str:
+        """Queue what the request's variant lacks, files or engines, and the pictures after it; the
+        id of the pictures' job. They fail with PREPARATION_FAILED when the first does not succeed.
 
-        Raises what `generate` and `build_engine` raise; VARIANT_UNAVAILABLE where building would
-        not help.
+        Raises what `generate`, `fetch` and `build_engine` raise; VARIANT_UNAVAILABLE where neither
+        would help.
         """
         entry = find_model(self.settings, request.model)
         model = self._describe(entry, self.engines())
         standing = {(v.precision, v.runtime): v.state for v in model.variants}
-        if standing.get((request.precision, request.runtime)) is not VariantState.BUILDABLE:
+        state = standing.get((request.precision, request.runtime))
+        if state not in (VariantState.BUILDABLE, VariantState.DOWNLOADABLE):
             return self.generate(request, owner)
         check_prompt(request.prompt, entry)
         check_negative_prompt(request, entry)
         check_numbers(request, model.limits)
-        build = EngineRequest(
-            model=request.model, precision=request.precision, runtime=request.runtime
+        first = (
+            self._fetch_or_follow(FetchRequest(model=entry.id), owner)
+            if request.runtime is Runtime.TORCH
+            else self._build_or_follow(request, entry, owner)
         )
-        first = self._live_build(build, owner) or self.build_engine(build, owner)
         return self._submit_pictures(request, owner, after=first)
 
-    def _live_build(self, request: EngineRequest, owner: str | None) -> str | None:
-        """The owner's job that builds just this already."""
+    def _fetch_or_follow(self, request: FetchRequest, owner: str | None) -> str:
+        return self._live_job(JobKind.FETCH, request, owner) or self.fetch(request, owner)
+
+    def _build_or_follow(self, pictures: GenerateRequest, entry: Entry, owner: str | None) -> str:
+        request = EngineRequest(
+            model=entry.id, precision=pictures.precision, runtime=pictures.runtime
+        )
+        request = request.model_copy(update={"source": source_of(request, entry)})
+        return self._live_job(JobKind.ENGINE, request, owner) or self.build_engine(request, owner)
+
+    def _live_job(self, kind: JobKind, request: Contract, owner: str | None) -> str | None:
+        """The owner's job that does just this already."""
         asked = request.model_dump(mode="json")
         for row in self._board.read().live:
-            if (row.kind, row.owner, row.request) == (JobKind.ENGINE, owner or LOCAL, asked):
+            if (row.kind, row.owner, row.request) == (kind, owner or LOCAL, asked):
                 return row.id
         return None
 

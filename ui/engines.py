@@ -101,7 +101,7 @@ def _reading(router: APIRouter, studio: "Studio") -> None:
         if variant.state not in (VariantState.BUILDABLE, VariantState.DOWNLOADABLE):
             return {"html": ""}
         estimate: BuildEstimate | None = None
-        if variant.state is VariantState.BUILDABLE:
+        if variant.runtime is not Runtime.TORCH:
             estimate = studio.estimate_build(_request_of(model, variant))
         return {"html": engine_offer(model, variant, estimate, language_of(request))}
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from backend.contracts import (
     Engine,
+    EngineManifest,
     EngineState,
+    GenerateRequest,
     Precision,
     Runtime,
     Variant,
@@ -14,11 +16,13 @@ from backend.engines.cache import Host
 from backend.engines.host import CPU, edition_for
 from backend.engines.plan import default_target, engine_runtimes
 from backend.engines.sources import is_here, offers, takes_place
-from backend.errors import StudioError
+from backend.errors import Code, StudioError
 from backend.language import Text, text
 from backend.models import preexported
 from backend.models.catalog import Entry, variant_key
 
+Size = tuple[int, int]
+"""Width and height in pixels."""
 WORKING_SHARE = 1.25
 """Memory of a running engine over that of its file: activations at its native size."""
 
@@ -36,9 +40,14 @@ def engine_variants(
 
 
 def engines_of(
-    entry: Entry, precision: Precision, runtime: Runtime, engines: Iterable[Engine]
+    entry: Entry,
+    precision: Precision,
+    runtime: Runtime,
+    engines: Iterable[Engine],
+    size: Size | None = None,
 ) -> dict[str, Engine]:
-    """The engine of each module of a variant that runs here, the newest of several."""
+    """The engine of each module of a variant that runs here, the newest of several; with `size`,
+    of those that take pictures of that width and height."""
     wanted = entry.family.module_precisions(precision, on_cpu=runtime is Runtime.ONNXRUNTIME)
     found: dict[str, Engine] = {}
     for engine in sorted(engines, key=lambda engine: engine.manifest.created_at):
@@ -47,9 +56,40 @@ def engines_of(
             engine.state is EngineState.VALID
             and (made.model, made.runtime) == (entry.id, runtime)
             and takes_place(made, precision, wanted)
+            and (size is None or _takes(made, size))
         ):
             found[made.module] = engine
     return found
+
+
+def _takes(made: EngineManifest, size: Size) -> bool:
+    """ONNX Runtime takes any size, and text encoders see none."""
+    if made.runtime is not Runtime.TENSORRT or made.module.startswith("text_encoder"):
+        return True
+    return made.profile is None or made.profile.takes(*size)
+
+
+def check_size(request: GenerateRequest, entry: Entry, engines: Iterable[Engine]) -> None:
+    """Raises StudioError SIZE_OUT_OF_PROFILE when a variant has engines, though none for the size
+    that is asked for."""
+    known = list(engines)
+    size = (request.width, request.height)
+    variant = (entry, request.precision, request.runtime)
+    if len(engines_of(*variant, known, size)) == len(entry.family.engine_modules):
+        return
+    profiles = [
+        one.manifest.profile
+        for one in engines_of(*variant, known).values()
+        if one.manifest.profile is not None
+    ]
+    if profiles:
+        raise StudioError(
+            Code.SIZE_OUT_OF_PROFILE,
+            width=request.width,
+            height=request.height,
+            min_side=max(one.min_side for one in profiles),
+            max_side=min(one.max_side for one in profiles),
+        )
 
 
 def _variant(

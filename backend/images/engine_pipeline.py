@@ -35,25 +35,45 @@ class EngineFile:
 
 
 def load_engine_pipeline(
-    folder: Path, family: Family, engines: Mapping[str, EngineFile], device: torch.device
+    folder: Path,
+    family: Family,
+    engines: Mapping[str, EngineFile],
+    device: torch.device,
+    kernels: Path,
 ) -> DiffusionPipeline:
     """The pipeline in `folder` with engines in the place of its modules. Its tokenizers, scheduler
-    and configurations are read; its weights are not.
+    and configurations are read; its weights are not. `kernels` is the folder in which compiled
+    kernels are kept.
 
     Raises what the runtimes raise.
     """
-    run = {module: _load(engine, device) for module, engine in engines.items()}
+    run = _load_all(engines, device, kernels)
     pipeline = ASSEMBLERS[family.name](folder, run, device)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def _load(engine: EngineFile, device: torch.device) -> Run:
-    if engine.manifest.runtime is Runtime.ONNXRUNTIME:
-        return ort.load(engine.file, int8=engine.manifest.precision is Precision.INT8)
+def _load_all(
+    engines: Mapping[str, EngineFile], device: torch.device, kernels: Path
+) -> dict[str, Run]:
+    if all(one.manifest.runtime is Runtime.ONNXRUNTIME for one in engines.values()):
+        return {
+            module: ort.load(one.file, int8=one.manifest.precision is Precision.INT8)
+            for module, one in engines.items()
+        }
     from backend.engines.runtimes import trt
 
-    return trt.load(engine.file, engine.manifest.edition, device)
+    workspace = trt.Workspace(device)
+    return {
+        module: trt.load(
+            one.file,
+            one.manifest.edition,
+            device,
+            workspace,
+            kernels / f"{one.manifest.id}.kernels",
+        )
+        for module, one in engines.items()
+    }
 
 
 def _flux(folder: Path, run: Mapping[str, Run], device: torch.device) -> FluxPipeline:

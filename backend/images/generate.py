@@ -9,19 +9,14 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from backend.contracts import GenerateMetrics, GenerateRequest, GenerateResult, ImageResult, Runtime
-from backend.engines.cache import folder_of, list_engines
-from backend.engines.host import this_host
-from backend.engines.variants import WORKING_SHARE, engines_of
-from backend.errors import Code, StudioError
 from backend.images.device import device_name, peak_bytes, pick_device, reset_peak, synchronize
-from backend.images.engine_pipeline import EngineFile, load_engine_pipeline
-from backend.images.pipeline import load_pipeline
 from backend.images.png import save_png
 from backend.images.preview import Previews
 from backend.images.prompts import encode_prompt
+from backend.images.resident import Resident, resident
 from backend.jobs.context import JobContext
 from backend.language import text
-from backend.models.catalog import MAX_SEED, Entry, find_model, variant_key
+from backend.models.catalog import MAX_SEED, Entry, find_model
 from backend.models.pool import ModelPool
 from backend.settings import Settings
 
@@ -35,6 +30,9 @@ class Stopwatch:
     encode_s: float = 0.0
     denoise_s: float = 0.0
     decode_s: float = 0.0
+
+    def loaded(self, seconds: float) -> None:
+        self.load_s = seconds
 
     @property
     def total_s(self) -> float:
@@ -53,10 +51,21 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
     device = torch.device("cpu") if on_cpu else pick_device()
     watch = Stopwatch()
     reset_peak(device)
-    with resident_pipeline(context, settings, pool, entry, request, device, watch) as pipeline:
-        previews = _previews(settings, entry, request, context.row.id, pipeline.vae_scale_factor)
+    with resident(
+        context,
+        settings,
+        pool,
+        entry,
+        request.precision,
+        request.runtime,
+        (request.width, request.height),
+        device,
+        watch.loaded,
+    ) as held:
+        scale = held.pipeline.vae_scale_factor
+        previews = _previews(settings, entry, request, context.row.id, scale)
         try:
-            images = _paint_all(context, settings, entry, request, pipeline, previews, watch)
+            images = _paint_all(context, settings, entry, request, held, previews, watch)
         finally:
             previews.clean_up()
         if device.type == "cuda":
@@ -64,69 +73,6 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
     return GenerateResult(
         images=tuple(images), metrics=_metrics(context, request, watch, device)
     ).model_dump(mode="json")
-
-
-def resident_pipeline(
-    context: JobContext,
-    settings: Settings,
-    pool: ModelPool,
-    entry: Entry,
-    request: GenerateRequest,
-    device: torch.device,
-    watch: Stopwatch,
-) -> Any:
-    """The pipeline of the request's variant, from the pool or loaded into it."""
-    key = variant_key(entry.id, request.precision, request.runtime)
-    engines = _engines(settings, entry, request)
-    estimate = (
-        int(sum(engine.manifest.size_bytes for engine in engines.values()) * WORKING_SHARE)
-        if engines
-        else entry.memory_bytes(request.precision)
-    )
-
-    def load() -> DiffusionPipeline:
-        message = text("job.loading", variant=key, memory_bytes=estimate)
-        context.report("load", message=message)
-        started = time.perf_counter()
-        assert entry.settings_folder is not None
-        if engines:
-            pipeline = load_engine_pipeline(entry.settings_folder, entry.family, engines, device)
-        else:
-            assert entry.folder is not None
-            pipeline = load_pipeline(entry.folder, entry.id, request.precision, device)
-        watch.load_s = time.perf_counter() - started
-        return pipeline
-
-    def evicted(other: str, freed: int) -> None:
-        context.report("load", message=text("job.evicted", variant=other, memory_bytes=freed))
-
-    return pool.use(key, estimate, load, evicted)
-
-
-def _engines(settings: Settings, entry: Entry, request: GenerateRequest) -> dict[str, EngineFile]:
-    """The engines that the request's variant runs on; none for torch.
-
-    Raises StudioError VARIANT_UNAVAILABLE when one has gone since the request was made.
-    """
-    if request.runtime is Runtime.TORCH:
-        return {}
-    here = list_engines(settings, this_host())
-    found = engines_of(entry, request.precision, request.runtime, here)
-    if len(found) < len(entry.family.engine_modules):
-        key = variant_key(entry.id, request.precision, request.runtime)
-        reason = text(
-            "variant.engines_missing",
-            model=entry.id,
-            precision=str(request.precision),
-            runtime=str(request.runtime),
-        )
-        raise StudioError(Code.VARIANT_UNAVAILABLE, variant=key, reason=reason)
-    return {
-        module: EngineFile(
-            engine.manifest, folder_of(settings, engine.manifest.id) / engine.manifest.file
-        )
-        for module, engine in found.items()
-    }
 
 
 def _previews(
@@ -147,12 +93,12 @@ def _paint_all(
     settings: Settings,
     entry: Entry,
     request: GenerateRequest,
-    pipeline: DiffusionPipeline,
+    held: Resident,
     previews: Previews,
     watch: Stopwatch,
 ) -> list[ImageResult]:
     context.report("encode")
-    encoded = _encode(pipeline, request, entry.limits.max_prompt_tokens, watch)
+    encoded = _encode(held, request, entry.limits.max_prompt_tokens, watch)
     images: list[ImageResult] = []
     for index in range(request.count):
         seed = (request.seed + index) % (MAX_SEED + 1)
@@ -160,7 +106,7 @@ def _paint_all(
         if request.count > 1:
             place = text("job.image", index=index + 1, count=request.count, seed=str(seed))
             context.report("denoise", 0, request.steps, message=place)
-        picture = _paint(context, one, pipeline, encoded, previews, watch)
+        picture = _paint(context, one, held.pipeline, encoded, previews, watch)
         context.report("save")
         file = settings.outputs / context.row.id / f"{entry.id}-{seed}.png"
         save_png(picture, file, one)
@@ -171,13 +117,17 @@ def _paint_all(
 
 
 def _encode(
-    pipeline: DiffusionPipeline, request: GenerateRequest, max_tokens: int, watch: Stopwatch
+    held: Resident, request: GenerateRequest, max_tokens: int, watch: Stopwatch
 ) -> dict[str, torch.Tensor]:
     started = time.perf_counter()
-    encoded = encode_prompt(
-        pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
+    guided = request.guidance > 1
+    encoded = held.prompts.embeddings(
+        (request.prompt, request.negative_prompt, str(guided)),
+        lambda: encode_prompt(
+            held.pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
+        ),
     )
-    synchronize(pipeline.device)
+    synchronize(held.pipeline.device)
     watch.encode_s = time.perf_counter() - started
     return encoded
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from backend.contracts import GenerateRequest, LoadRequest, LoadResult, Runtime
+from backend.contracts import LoadRequest, LoadResult, Runtime
 from backend.images.device import pick_device
-from backend.images.generate import Stopwatch, resident_pipeline
+from backend.images.resident import resident
 from backend.jobs.context import JobContext
 from backend.models.catalog import find_model
 from backend.models.pool import ModelPool
@@ -21,19 +21,19 @@ def load(context: JobContext, settings: Settings, pool: ModelPool) -> dict[str, 
     """
     asked = LoadRequest.model_validate(context.row.request)
     entry = find_model(settings, asked.model)
-    limits = entry.limits
-    request = GenerateRequest(
-        **asked.model_dump(),
-        prompt="",
-        seed=0,
-        steps=limits.default_steps,
-        guidance=limits.default_guidance,
-        width=limits.native_width,
-        height=limits.native_height,
-    )
     on_cpu = asked.runtime is Runtime.ONNXRUNTIME
     device = torch.device("cpu") if on_cpu else pick_device()
-    watch = Stopwatch()
+    seconds = [0.0]
     context.report("load")
-    with resident_pipeline(context, settings, pool, entry, request, device, watch):
-        return LoadResult(load_s=watch.load_s).model_dump(mode="json")
+    with resident(
+        context,
+        settings,
+        pool,
+        entry,
+        asked.precision,
+        asked.runtime,
+        None,
+        device,
+        seconds.append,
+    ):
+        return LoadResult(load_s=seconds[-1]).model_dump(mode="json")

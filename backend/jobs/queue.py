@@ -44,13 +44,13 @@ IN_ORDER = (jobs.c.priority, jobs.c.queued_at)
 def _never(before: JobRow | None) -> ErrorInfo:
     """Why a job that waited for `before` cannot run any more."""
     if before is None:
-        reason: Value = text("job.build_gone")
+        reason: Value = text("job.before_gone")
     elif before.error is not None:
         reason = before.error.message()
     else:
-        reason = text(f"job.build_{before.state}")
+        reason = text(f"job.before_{before.state}")
     detail = before.error.detail if before is not None and before.error else ""
-    return ErrorInfo(code=Code.BUILD_NEEDED_FAILED, values={"reason": reason}, detail=detail)
+    return ErrorInfo(code=Code.PREPARATION_FAILED, values={"reason": reason}, detail=detail)
 
 
 class JobQueue:

@@ -42,12 +42,17 @@ class ModelPool:
         estimate_bytes: int,
         load: Callable[[], Any],
         on_evict: Callable[[str, int], None] = lambda key, memory_bytes: None,
+        is_current: Callable[[Any], bool] = lambda value: True,
     ) -> Iterator[Any]:
-        """The model `key`, loaded if need be, and kept while the block runs.
+        """The model `key`, loaded if need be, and kept while the block runs. One that `is_current`
+        says no of is loaded anew.
 
-        Raises StudioError MODEL_TOO_LARGE when it cannot fit beside what is in use.
+        Raises StudioError MODEL_TOO_LARGE when it cannot fit beside what is in use, MODEL_IN_USE
+        when another job uses one that is not current.
         """
         with self._lock:
+            if key in self._resident and not is_current(self._resident[key].value):
+                self.unload(key)
             if key not in self._resident:
                 self._make_room(key, estimate_bytes, on_evict)
                 before = self._held_bytes()

@@ -22,7 +22,7 @@ def release(studio: Studio) -> None:
 @pytest.fixture
 def chained(any_studio: Studio) -> tuple[Studio, str, str]:
     """A studio, the build, and the pictures that wait for it."""
-    pictures = any_studio.build_then_generate(request(**FP8), OWNER)
+    pictures = any_studio.prepare_then_generate(request(**FP8), OWNER)
     build = any_studio.job(pictures, OWNER).waits_for
     assert build
     return any_studio, build, pictures
@@ -63,7 +63,7 @@ def test_pictures_fail_with_the_reason_when_the_build_does(chained) -> None:
     failed = studio.job(pictures, OWNER)
     assert failed.state is JobState.FAILED
     assert failed.error
-    assert failed.error.code is Code.BUILD_NEEDED_FAILED
+    assert failed.error.code is Code.PREPARATION_FAILED
     assert "/here" in failed.error.message()
     assert failed.error.detail == "the log"
     assert failed.retryable
@@ -78,7 +78,7 @@ def test_pictures_fail_when_the_build_is_stopped(chained, state: str) -> None:
     release(studio)
     failed = studio.job(pictures, OWNER)
     assert failed.error
-    assert failed.error.code is Code.BUILD_NEEDED_FAILED
+    assert failed.error.code is Code.PREPARATION_FAILED
     assert failed.error.message("ko") != failed.error.message("en")
 
 
@@ -95,9 +95,9 @@ def test_stopped_pictures_leave_the_build_alone_and_never_start(chained) -> None
 
 
 def test_a_second_request_waits_for_the_same_build(studio: Studio) -> None:
-    first, second = (studio.build_then_generate(request(**FP8), OWNER) for _ in range(2))
+    first, second = (studio.prepare_then_generate(request(**FP8), OWNER) for _ in range(2))
     assert studio.job(first, OWNER).waits_for == studio.job(second, OWNER).waits_for
-    stranger = studio.build_then_generate(request(**FP8), "visitor:other")
+    stranger = studio.prepare_then_generate(request(**FP8), "visitor:other")
     assert studio.job(stranger, None).waits_for != studio.job(first, OWNER).waits_for
 
 
@@ -108,8 +108,8 @@ def test_nothing_is_queued_for_a_request_that_cannot_work(studio: Studio) -> Non
         ({"precision": Precision.INT4}, Code.VARIANT_UNKNOWN),
     ):
         with pytest.raises(StudioError) as refusal:
-            studio.build_then_generate(request(**(FP8 | changes)), OWNER)
+            studio.prepare_then_generate(request(**(FP8 | changes)), OWNER)
         assert refusal.value.code is code
     assert studio.live_jobs(None) == ()
-    ready = studio.build_then_generate(request(), OWNER)
+    ready = studio.prepare_then_generate(request(), OWNER)
     assert studio.job(ready, OWNER).position == 1

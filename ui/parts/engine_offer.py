@@ -13,27 +13,29 @@ from ui.parts.variant_picker import variant_key
 def engine_offer(
     model: Model, variant: Variant, estimate: BuildEstimate | None, language: str
 ) -> str:
-    """A card with the build, and PyTorch in the meantime; `estimate` is None for a variant whose
-    model has to be fetched first."""
-    buttons = ""
+    """A card with the build or download, and PyTorch in the meantime; `estimate` is None for a
+    variant that is not built."""
     said = t(f"page.offer.{variant.state}", language)
     if estimate is not None and estimate.problem is not None:
         title = t("page.build.refused", language)
         return error_card(
             estimate.problem, language, title=title, key="offer", actions=_instead(model, language)
         )
-    if estimate is not None and variant.state is VariantState.BUILDABLE:
-        buttons = (
-            '<button type="button" class="e-primary" data-action="build-generate" '
-            f'id="offer-build">{esc(_build_words(estimate, language))}</button>'
-        )
+    prepare = (
+        '<button type="button" class="e-primary" data-action="build-generate" '
+        f'id="offer-build">{esc(_words(model, variant, estimate, language))}</button>'
+    )
     return (
         f'<section class="s-card e-offer" data-state="{esc(variant.state)}"><p>{esc(said)}</p>'
-        f'<div class="e-choices">{buttons}{_instead(model, language)}</div></section>'
+        f'<div class="e-choices">{prepare}{_instead(model, language)}</div></section>'
     )
 
 
-def _build_words(estimate: BuildEstimate, language: str) -> str:
+def _words(model: Model, variant: Variant, estimate: BuildEstimate | None, language: str) -> str:
+    if variant.state is VariantState.DOWNLOADABLE:
+        key = "page.offer.fetch" if estimate is None else "page.offer.fetch_build"
+        return t(key, language, size=human_bytes(model.size_bytes))
+    assert estimate is not None
     size = human_bytes(estimate.engine_bytes + estimate.onnx_bytes)
     if estimate.seconds is None:
         return t("page.offer.build_unknown", language, size=size)

@@ -65,7 +65,7 @@ def images_tab(studio: "Studio") -> None:
             asked = read_request(prompt, negative_prompt, variant, numbers)
             pressed = event.target._id if event.target else None
             build = pressed == controls.build._id
-            job_id = (studio.build_then_generate if build else studio.generate)(asked, owner)
+            job_id = (studio.prepare_then_generate if build else studio.generate)(asked, owner)
         except StudioError as error:
             card = error_card(error.info, language, title=t("page.error.request", language))
             return gr.skip(), {"error": card, "code": error.code}
