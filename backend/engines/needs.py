@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backend.contracts import EngineSource, Precision, Runtime
 from backend.engines.plan import ModuleBuild
+from backend.engines.sources import ready_bytes
 from backend.errors import StudioError
 from backend.hardware.host import group_memory, host_memory
 from backend.models import files
@@ -93,7 +94,9 @@ def build_needs(entry: Entry, builds: Iterable[ModuleBuild]) -> Needs:
     """One module at a time in memory; on disk the engines, where they are not the ONNX itself."""
     memory, disk = 0.0, 0.0
     for one in builds:
-        weights = module_parameters(entry, one.key.module) * BYTES[one.key.precision]
+        weights = ready_bytes(entry, one.source, one.key.precision, one.key.module) or (
+            module_parameters(entry, one.key.module) * BYTES[one.key.precision]
+        )
         memory = max(memory, weights * BUILD_SHARE)
         if one.key.runtime is Runtime.TENSORRT:
             disk += weights

@@ -56,6 +56,14 @@ def fingerprint(entry: Entry, source: EngineSource, precision: Precision, module
     return found or ""
 
 
+def ready_bytes(entry: Entry, source: EngineSource, precision: Precision, module: str) -> int:
+    """Bytes of the pre-exported ONNX of a module; 0 while it is not here."""
+    folder = snapshot_of(preexported.REPOS[entry.id]) if entry.id in preexported.REPOS else None
+    if source is not EngineSource.PREEXPORTED or folder is None:
+        return 0
+    return sum(file.stat().st_size for file in preexported.files_of(folder, precision, module))
+
+
 def fingerprint_now(made: EngineManifest, entry: Entry | None) -> str | None:
     """That of an engine's source as it is now; None when what the engine needs is gone.
 

@@ -86,17 +86,21 @@ def _usual_folder(module: str, precision: Precision) -> str:
     return pattern.replace(r"(\.opt)?", ".opt")
 
 
+def files_of(folder: Path, precision: Precision, module: str) -> list[Path]:
+    """The files of a module's ONNX in a snapshot of the hub's cache; none when it is not there."""
+    names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+    file = onnx_files(names, precision, module).get(module)
+    if file is None:
+        return []
+    return sorted(one for one in (folder / file).parent.iterdir() if one.is_file())
+
+
 def fingerprint(folder: Path, precision: Precision, module: str) -> str | None:
     """What tells one ONNX of a module from another without reading it: names and content addresses
     of the files in its folder of the hub's cache, `folder` being the snapshot; None when it is not
     there."""
-    names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
-    file = onnx_files(names, precision, module).get(module)
-    if file is None:
-        return None
     marks = [
         f"{one.name} {one.resolve().name} {one.stat().st_size}"
-        for one in sorted((folder / file).parent.iterdir())
-        if one.is_file()
+        for one in files_of(folder, precision, module)
     ]
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest() if marks else None

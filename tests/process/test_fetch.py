@@ -1,7 +1,7 @@
 """Models fetched by jobs of a real worker from a hub of our own, and engines of what arrived."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from backend.contracts import (
     VerifyRequest,
 )
 from backend.errors import Code, StudioError
+from backend.models import catalog
 from backend.models.hub_cache import storage_of
 from backend.settings import ASSETS, Settings
 from backend.studio import Studio
@@ -29,11 +30,12 @@ from tests.support import OWNER, PATIENCE_S, Worker, await_phase
 
 BASE, ONNX = "black-forest-labs/FLUX.1-dev", "black-forest-labs/FLUX.1-dev-onnx"
 SCHNELL = "black-forest-labs/FLUX.1-schnell"
+PARAMETERS = 8_000_000
 DENOISER = "transformer/diffusion_pytorch_model.safetensors"
 READY = {"model": "flux.1-dev", "source": "preexported", "precision": "fp8"}
 NOT_NEEDED = {
     "flux1-dev.safetensors": bytes(300_000),
-    "vae/diffusion_pytorch_model.fp16.safetensors": bytes(200_000),
+    "vae/diffusion_pytorch_model.bf16.safetensors": bytes(200_000),
     "text_encoder/model.onnx": bytes(1000),
     "text_encoder/flax_model.msgpack": bytes(1000),
     "vae_1_0/diffusion_pytorch_model.safetensors": bytes(1000),
@@ -89,6 +91,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         patch.setattr(constants, "HF_TOKEN_PATH", str(root / "hf" / "token"))
         patch.setattr(constants, "HF_HUB_OFFLINE", False)
         patch.setattr(constants, "ENDPOINT", hub.url)
+        # as large as what this hub has: a build of the real ones may be refused here
+        known = tuple(replace(one, parameters=PARAMETERS) for one in catalog.KNOWN)
+        patch.setattr(catalog, "KNOWN", known)
         (root / "hf").mkdir()
         studio = Studio(Settings(home=root / "home"))
         found = World(hub, studio, root / "hf" / "token", Worker(studio.settings))
