@@ -153,7 +153,8 @@ def child_main(work: Callable[[dict[str, Any], News], Any]) -> None:
         arguments = json.loads(sys.stdin.readline())
         tell("result", work(arguments, lambda values: tell("news", values)))
     except Exception as error:  # noqa: BLE001  whatever the work raises is the child's answer
-        traceback.print_exc()
+        if not isinstance(error, StudioError):
+            traceback.print_exc()
         tell("error", explain(error).model_dump(mode="json"))
 
 
