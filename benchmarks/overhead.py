@@ -59,7 +59,10 @@ def bare(environment: dict[str, str]) -> Iterator[Bare]:
 
 def measure() -> list[Result]:
     with served() as (studio, _, _):
-        requests = [native_request(studio, seed=seed) for seed in range(TURNS)]
+        requests = [  # a prompt of its own for each: the studio keeps what it has encoded
+            native_request(studio, seed=seed, prompt=f"a red circle, number {seed}")
+            for seed in range(TURNS)
+        ]
     with bare({}) as plain:
         own_s = [plain.picture(request)[0] for request in requests][1:]
     queued_s, bare_s, same = [], [], 0

@@ -63,7 +63,7 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
         watch.loaded,
     ) as held:
         scale = held.pipeline.vae_scale_factor
-        previews = _previews(settings, entry, request, context.row.id, scale)
+        previews = previews_of(settings, entry, request, context.row.id, scale)
         try:
             images = _paint_all(context, settings, entry, request, held, previews, watch)
         finally:
@@ -75,7 +75,7 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
     ).model_dump(mode="json")
 
 
-def _previews(
+def previews_of(
     settings: Settings, entry: Entry, request: GenerateRequest, job_id: str, scale: int
 ) -> Previews:
     assert entry.settings_folder is not None
@@ -98,7 +98,7 @@ def _paint_all(
     watch: Stopwatch,
 ) -> list[ImageResult]:
     context.report("encode")
-    encoded = _encode(held, request, entry.limits.max_prompt_tokens, watch)
+    encoded = encode(held, request, entry.limits.max_prompt_tokens, watch)
     images: list[ImageResult] = []
     for index in range(request.count):
         seed = (request.seed + index) % (MAX_SEED + 1)
@@ -106,7 +106,7 @@ def _paint_all(
         if request.count > 1:
             place = text("job.image", index=index + 1, count=request.count, seed=str(seed))
             context.report("denoise", 0, request.steps, message=place)
-        picture = _paint(context, one, held.pipeline, encoded, previews, watch)
+        picture = paint(context, one, held.pipeline, encoded, previews, watch)
         context.report("save")
         file = settings.outputs / context.row.id / f"{entry.id}-{seed}.png"
         save_png(picture, file, one)
@@ -116,7 +116,7 @@ def _paint_all(
     return images
 
 
-def _encode(
+def encode(
     held: Resident, request: GenerateRequest, max_tokens: int, watch: Stopwatch
 ) -> dict[str, torch.Tensor]:
     started = time.perf_counter()
@@ -132,7 +132,7 @@ def _encode(
     return encoded
 
 
-def _paint(
+def paint(
     context: JobContext,
     request: GenerateRequest,
     pipeline: DiffusionPipeline,
