@@ -46,7 +46,6 @@ class Code(Name):
     TENSORRT_MISSING = auto()
     TARGET_UNSUPPORTED = auto()
     ONNX_INVALID = auto()
-    ONNX_DATA_INVALID = auto()
     ONNX_NOT_FOUND = auto()
     ONNX_NOT_ALLOWED = auto()
     ONNX_NAME_INVALID = auto()

@@ -88,7 +88,7 @@ def lower(
 
     External data of `model` is in `folder`; weights are read, quantised and written one at a time.
     Raises KeyError when a layer of the calibration is not in the graph, StudioError
-    ONNX_DATA_INVALID, OSError.
+    ONNX_DATA_*, OSError.
     """
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)

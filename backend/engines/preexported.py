@@ -49,7 +49,7 @@ def take(arguments: dict[str, Any], tell: News) -> list[dict[str, Any]]:
     """Describe each of `modules` as `prepare` does, and write its layers to `<work>/<module>`.
 
     Arguments: the snapshot's `folder`, its `repo`, `precision`, `profile`, `max_prompt_tokens`,
-    `work`. Raises StudioError ONNX_DATA_INVALID, ONNX_UNEXPECTED, PROFILE_INVALID.
+    `work`. Raises StudioError ONNX_DATA_*, ONNX_UNEXPECTED, PROFILE_INVALID.
     """
     folder, modules = Path(arguments["folder"]), arguments["modules"]
     found = preexported.onnx_files(names_in(folder), Precision(arguments["precision"]))

@@ -23,7 +23,7 @@ from backend.jobs.children import News, child_main
 def try_onnx(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     """Open `onnx`; where there is a `reference` (see check.py), run it on its inputs.
 
-    Raises StudioError ONNX_DATA_INVALID.
+    Raises StudioError ONNX_DATA_*.
     """
     file = Path(arguments["onnx"])
     network = load_graph(file)

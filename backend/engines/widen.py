@@ -61,7 +61,7 @@ and halves go to the even one, as Round has it."""
 def widened(model: onnx.ModelProto, folder: Path, writer: WeightWriter) -> onnx.ModelProto:
     """A copy of `model` (its external data in `folder`) that computes in FP32.
 
-    What must be stored anew goes to `writer`. Raises StudioError ONNX_DATA_INVALID, OSError.
+    What must be stored anew goes to `writer`. Raises StudioError ONNX_DATA_*, OSError.
     """
     wide = onnx.ModelProto()
     wide.CopyFrom(model)

@@ -15,7 +15,7 @@ from ml_dtypes import bfloat16
 from onnx import AttributeProto, TensorProto, defs, helper, numpy_helper
 
 from backend.contracts import Precision
-from backend.networks.graph import graphs
+from backend.engines.weights import graphs
 
 TYPES: dict[Precision, tuple[int, Any, str]] = {
     Precision.FP16: (TensorProto.FLOAT16, np.float16, "tensor(float16)"),

@@ -11,9 +11,10 @@ from onnx.inliner import inline_local_functions
 from backend.contracts import Precision
 from backend.engines.cache import LAYERS, ONNX, data_file
 from backend.engines.network import layers_of
+from backend.engines.weights import byte_count, graphs, tensors_of
 from backend.jobs.children import News, child_main
 from backend.networks.casting import cast_network
-from backend.networks.graph import graphs, read_graph, tensor_bytes, tensors
+from backend.networks.graph import read_graph
 
 EXTERNAL_FROM_BYTES = 1 << 30
 STEPS = 3
@@ -52,7 +53,7 @@ def save(model: onnx.ModelProto, file: Path) -> None:
     """Write a network with its weights, which it may lose thereby."""
     weights = data_file(file)
     weights.unlink(missing_ok=True)
-    size = sum(tensor_bytes(tensor) for tensor in tensors(model))
+    size = sum(byte_count(tensor) for tensor in tensors_of(model))
     external = size > EXTERNAL_FROM_BYTES
     onnx.save(model, str(file), save_as_external_data=external, location=weights.name)
 

@@ -11,10 +11,11 @@ from onnx import TensorProto
 from backend.contracts import NetworkProblem, NetworkView, Precision, TensorView
 from backend.engines.cache import sha256_of
 from backend.engines.editions import load_edition, logger_of
+from backend.engines.weights import byte_count, graphs, tensors_of
 from backend.errors import StudioError
 from backend.jobs.children import News, child_main
 from backend.networks.files import mark_of, name_of
-from backend.networks.graph import external_files, graphs, read_graph, tensor_bytes, tensors
+from backend.networks.graph import external_files, read_graph
 from backend.networks.graph import type_name as type_of
 from backend.networks.profile import UNKNOWN_RANK, propose
 
@@ -67,8 +68,8 @@ def describe(
     problems: tuple[NetworkProblem, ...],
 ) -> NetworkView:
     weights: Counter[int] = Counter()
-    for tensor in tensors(model):
-        weights[tensor.data_type] += tensor_bytes(tensor)
+    for tensor in tensors_of(model):
+        weights[tensor.data_type] += byte_count(tensor)
     nodes = [node for graph in graphs(model.graph) for node in graph.node]
     named = {tensor.name for tensor in model.graph.initializer}
     external = external_files(model)

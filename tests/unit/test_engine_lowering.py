@@ -157,19 +157,20 @@ def test_a_graph_in_sixteen_bits_is_widened_to_its_own_weights(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("place", "problem"),
+    ("place", "code"),
     [
-        ({"location": "../plain.onnx.data"}, "not in a file beside"),
-        ({"location": "/etc/passwd"}, "not in a file beside"),
-        ({"location": "gone.data"}, "missing"),
-        ({"offset": "64"}, "ends at byte"),
-        ({"offset": "-4"}, "ends at byte"),
-        ({"offset": "x"}, "not a number"),
-        ({"length": "4"}, "has 4 bytes"),
+        ({"location": "../plain.onnx.data"}, Code.ONNX_DATA_OUTSIDE),
+        ({"location": "/etc/passwd"}, Code.ONNX_DATA_OUTSIDE),
+        ({"location": ""}, Code.ONNX_DATA_OUTSIDE),
+        ({"location": "gone.data"}, Code.ONNX_DATA_MISSING),
+        ({"offset": "64"}, Code.ONNX_DATA_TRUNCATED),
+        ({"offset": "-4"}, Code.ONNX_DATA_WRONG),
+        ({"offset": "x"}, Code.ONNX_UNREADABLE),
+        ({"length": "4"}, Code.ONNX_DATA_WRONG),
     ],
 )
 def test_external_data_that_is_not_what_the_graph_says_is_refused(
-    place: dict[str, str], problem: str, tmp_path: Path
+    place: dict[str, str], code: Code, tmp_path: Path
 ) -> None:
     save_with_data(linear(), tmp_path / "plain.onnx")
     model = load_graph(tmp_path / "plain.onnx")
@@ -180,9 +181,9 @@ def test_external_data_that_is_not_what_the_graph_says_is_refused(
         lambda: check_data(model, tmp_path),
         lambda: read(model.graph.initializer[0], tmp_path),
     ):
-        with pytest.raises(StudioError, match=problem) as refusal:
+        with pytest.raises(StudioError) as refusal:
             look()
-        assert refusal.value.code is Code.ONNX_DATA_INVALID
+        assert refusal.value.code is code
 
 
 def test_external_data_that_was_cut_is_refused(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_external_data_that_was_cut_is_refused(tmp_path: Path) -> None:
     save_with_data(linear(), file)
     data = data_file(file).read_bytes()
     data_file(file).write_bytes(data[: len(data) // 2])
-    with pytest.raises(StudioError, match="ends at byte"):
+    with pytest.raises(StudioError, match="is cut"):
         check_data(load_graph(file), tmp_path)
 
 

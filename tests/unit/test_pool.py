@@ -84,3 +84,18 @@ def test_a_reservation_waits_for_room_and_evicts_what_is_idle() -> None:
     with pool.use("a", 6, lambda: "a"), pool.reserve("build", 8) as fits:
         assert not fits
     assert pool.free_bytes() == 4
+
+
+def test_what_is_not_current_any_more_is_loaded_anew() -> None:
+    pool = pool_of(10)
+    loaded(pool, "a", 6)
+    with pool.use("a", 6, lambda: "newer", is_current=lambda value: value == "newer") as value:
+        assert value == "newer"
+    assert keys(pool) == ["a"]
+    with (
+        pool.use("a", 6, lambda: "unused"),
+        pytest.raises(StudioError) as refusal,
+        pool.use("a", 6, lambda: "newest", is_current=lambda value: value == "newest"),
+    ):
+        pass
+    assert refusal.value.code is Code.MODEL_IN_USE
