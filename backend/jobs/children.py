@@ -63,7 +63,7 @@ def run_child(
     without a word.
     """
     child = subprocess.Popen(
-        python_module(module),
+        python_module("backend.jobs.child", module),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -142,7 +142,6 @@ def child_main(work: Callable[[dict[str, Any], News], Any]) -> None:
 
     What libraries print to standard output goes to the log.
     """
-    die_with_parent()
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
