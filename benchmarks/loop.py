@@ -12,7 +12,6 @@ import torch
 
 from backend.images.generate import Stopwatch, encode, paint, previews_of
 from backend.images.pipeline import load_pipeline
-from backend.images.prompt_cache import PromptCache
 from backend.images.resident import Resident
 from backend.jobs.context import JobContext
 from backend.jobs.store import Store
@@ -45,7 +44,7 @@ def _measure(studio: Studio) -> list[Result]:
     entry = find_model(settings, request.model)
     assert entry.folder is not None
     pipeline = load_pipeline(entry.folder, entry.id, request.precision, torch.device("cpu"))
-    held = Resident(pipeline, frozenset(), PromptCache())
+    held = Resident(pipeline, torch.device("cpu"), frozenset())
     store = Store(studio._store.engine)
     row = store.find(studio.generate(request, OWNER))
     assert row is not None

@@ -127,7 +127,7 @@ def encode(
             held.pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
         ),
     )
-    synchronize(held.pipeline.device)
+    synchronize(held.device)
     watch.encode_s = time.perf_counter() - started
     return encoded
 

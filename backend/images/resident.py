@@ -28,6 +28,7 @@ class Resident:
     """A loaded pipeline, and what is kept with it."""
 
     pipeline: DiffusionPipeline
+    device: torch.device
     engines: frozenset[tuple[str, float]]
     """Ids of its engines and when they were built; none for torch."""
     prompts: PromptCache = field(default_factory=PromptCache)
@@ -76,7 +77,7 @@ def resident(
             assert entry.folder is not None
             pipeline = load_pipeline(entry.folder, entry.id, precision, device)
         on_loaded(time.perf_counter() - started)
-        return Resident(pipeline, made)
+        return Resident(pipeline, device, made)
 
     def evicted(other: str, freed: int) -> None:
         context.report("load", message=text("job.evicted", variant=other, memory_bytes=freed))
