@@ -47,8 +47,7 @@ def _rows(estimate: BuildEstimate, language: str) -> list[tuple[str, str]]:
         disk = t(
             "page.build.disk_needed",
             language,
-            onnx_bytes=estimate.onnx_bytes,
-            engine_bytes=estimate.engine_bytes,
+            needed_bytes=estimate.onnx_bytes + estimate.engine_bytes,
             free_bytes=estimate.disk_free_bytes,
         )
         rows += [
