@@ -61,13 +61,8 @@ from backend.jobs.queue import PRIORITY_OF, QUEUE_OF, JobQueue
 from backend.jobs.retention import delete_job
 from backend.jobs.store import JobRow, Store, jobs, new_job
 from backend.models.catalog import (
-    MAX_SEED,
     Entry,
     Machine,
-    check_negative_prompt,
-    check_numbers,
-    check_prompt,
-    check_request,
     describe,
     find_model,
     find_models,
@@ -75,6 +70,13 @@ from backend.models.catalog import (
 )
 from backend.models.fetch import needs_of_request, plan_needs
 from backend.models.needs import needs_of
+from backend.models.requests import (
+    MAX_SEED,
+    check_negative_prompt,
+    check_numbers,
+    check_prompt,
+    check_request,
+)
 from backend.networks.service import Networks
 from backend.quantize.prompts import keep_prompts, parse_prompts
 from backend.settings import Settings

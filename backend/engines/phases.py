@@ -71,8 +71,12 @@ def order_of(context: JobContext, settings: Settings) -> Order:
     builds = plan_builds(request, entry, host)
     if not all(build.key.fingerprint for build in builds):
         raise corrupted(entry.id, "it is not on this machine")
-    usable = {engine.manifest.id for engine in cache.list_engines(settings, host) if engine.usable}
-    valid = frozenset() if request.again else usable
+    since = context.row.created_at if request.again else 0.0
+    valid = {
+        engine.manifest.id
+        for engine in cache.list_engines(settings, host)
+        if engine.usable and engine.manifest.created_at >= since
+    }
     return Order(
         request=request,
         entry=entry,

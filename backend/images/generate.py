@@ -16,8 +16,9 @@ from backend.images.prompts import encode_prompt
 from backend.images.resident import Resident, resident
 from backend.jobs.context import JobContext
 from backend.language import text
-from backend.models.catalog import MAX_SEED, Entry, find_model
+from backend.models.catalog import Entry, find_model
 from backend.models.pool import ModelPool
+from backend.models.requests import MAX_SEED, check_negative_prompt, check_prompt
 from backend.settings import Settings
 
 
@@ -47,6 +48,9 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
     """
     request = GenerateRequest.model_validate(context.row.request)
     entry = find_model(settings, request.model)
+    # the model may have been fetched since the request was made, and its tokenizers with it
+    check_prompt(request.prompt, entry)
+    check_negative_prompt(request, entry)
     on_cpu = request.runtime is Runtime.ONNXRUNTIME
     device = torch.device("cpu") if on_cpu else pick_device()
     watch = Stopwatch()

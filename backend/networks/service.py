@@ -18,7 +18,8 @@ from backend.contracts import (
 from backend.engines.host import this_host
 from backend.errors import Code, StudioError
 from backend.jobs.queue import BUILD
-from backend.models.catalog import MAX_SEED, variant_key
+from backend.models.catalog import variant_key
+from backend.models.requests import MAX_SEED
 from backend.networks.files import (
     file_to_write,
     find_file,

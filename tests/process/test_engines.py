@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +23,7 @@ from backend.contracts import (
     VariantState,
 )
 from backend.engines.cache import ONNX, Host, data_file, folder_of, standing
+from backend.engines.phases import order_of
 from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
 from backend.settings import Settings
@@ -81,6 +85,22 @@ def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
     assert again["built"] == 0
     assert len(again["engines"]) == 4  # type: ignore[arg-type]
     assert not list((built.settings.home / "engines").glob(".*"))
+
+
+def test_a_rebuild_that_goes_on_leaves_what_it_has_rebuilt_already(built: Studio) -> None:
+    asked = EngineRequest.model_validate(
+        {"model": NAME, "precision": "fp32", "runtime": "onnxruntime", "again": True} | QUICK
+    )
+
+    def left_to_build(created_at: float) -> int:
+        row = SimpleNamespace(
+            id="rebuild", request=asked.model_dump(mode="json"), created_at=created_at
+        )
+        context: Any = SimpleNamespace(row=row)
+        return len(order_of(context, built.settings).missing)
+
+    assert left_to_build(created_at=time.time()) == 4
+    assert left_to_build(created_at=0.0) == 0
 
 
 def test_variants_with_engines_are_ready(built: Studio) -> None:

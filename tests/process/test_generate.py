@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from backend.contracts import JobState, Precision
+from backend.errors import Code
 from backend.images.pipeline import load_pipeline
 from backend.images.preview import load_colours
 from backend.models.catalog import find_model
@@ -72,3 +73,13 @@ def test_previews_are_made_while_denoising_and_gone_afterwards(studio: Studio) -
             assert preview.size == (16, 16)
         studio.wait(job_id, OWNER, PATIENCE_S)
     assert not Path(job.preview).exists()
+
+
+def test_a_prompt_that_could_not_be_counted_when_it_was_queued_is_counted_before_it_is_run(
+    studio: Studio,
+) -> None:
+    job_id = studio._submit_pictures(request(prompt="a red circle " * 300), OWNER)
+    with running_worker(studio.settings):
+        job = studio.wait(job_id, OWNER, PATIENCE_S)
+    assert job.error
+    assert job.error.code is Code.PROMPT_TOO_MANY_TOKENS

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from backend.contracts import Precision, VariantState
 from backend.errors import Code, StudioError
 from backend.models import files
-from backend.models.catalog import Machine, check_request, describe, find_model, find_models
+from backend.models.catalog import Machine, describe, find_model, find_models
+from backend.models.requests import check_prompt, check_request
 from backend.settings import ASSETS, Settings
 from tests.support import request
 
@@ -145,3 +147,11 @@ def test_the_demo_models_manifest_matches_its_files() -> None:
     assert entry.digests
     assert set(entry.digests) >= {str(file.relative_to(DEMO)) for file in files.weight_files(DEMO)}
     assert entry.size_bytes <= 16_000_000
+
+
+def test_tokens_are_counted_where_only_the_tokenizers_are_here() -> None:
+    demo = find_model(Settings(home=Path("unused")), "demo-flux")
+    for_engines = replace(demo, folder=None)
+    with pytest.raises(StudioError) as refusal:
+        check_prompt("a red circle " * 300, for_engines)
+    assert refusal.value.code is Code.PROMPT_TOO_MANY_TOKENS
