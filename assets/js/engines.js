@@ -1,10 +1,13 @@
 // The Engines tab: the build form with what it will need, the list, and what its buttons do.
 import { morph } from "./morph.js";
-import { get, post, Refused } from "./server.js";
+import { notices } from "./notices.js";
+import { get, post } from "./server.js";
 import { drawStorage } from "./storage.js";
 
 const PAUSE_MS = 250;
 const VIEWS = ["list", "storage"];
+
+export const { notice, explained } = notices("engine-notice");
 
 const root = () => document.getElementById("engines");
 const form = () => document.getElementById("engine-form");
@@ -40,6 +43,7 @@ function start() {
   showView("list");
   let timer = 0;
   form().addEventListener("input", (event) => {
+    notice("");
     clearTimeout(timer);
     timer = setTimeout(drawForm, event.target.type === "number" ? PAUSE_MS : 0);
   });
@@ -77,7 +81,7 @@ function fields() {
 
 async function drawForm() {
   const mine = ++turn;
-  const { html } = await explained(get("engines/form", fields()));
+  const { html } = await explained(get("engines/form", fields()), "form");
   if (mine === turn && html && html !== filled) {
     filled = html;
     morph(form(), html);
@@ -101,25 +105,6 @@ function filter() {
   }
   const none = list().querySelector(".e-none");
   if (none) none.hidden = found > 0;
-}
-
-export function notice(html) {
-  const card = document.getElementById("engine-notice");
-  card.innerHTML = html;
-  if (html) card.scrollIntoView({ block: "nearest" });
-}
-
-// What the server answers; a refusal is shown, and answered with nothing.
-export async function explained(asked) {
-  try {
-    const answer = await asked;
-    notice("");
-    return answer;
-  } catch (error) {
-    if (!(error instanceof Refused) || error.html === undefined) throw error;
-    notice(error.html);
-    return {};
-  }
 }
 
 let look = () => {};

@@ -1,7 +1,8 @@
 // The section for any ONNX file: what it asks of the server, and what the server draws of it. Which
 // jobs it looks at is kept, so that a reload or a restart loses nothing.
 import { morph } from "./morph.js";
-import { get, post, Refused } from "./server.js";
+import { notices } from "./notices.js";
+import { get, post } from "./server.js";
 
 const STORE = "studio.onnx";
 const PARTS = ["source", "look", "build", "run"];
@@ -17,7 +18,7 @@ let timer = 0;
 let turn = 0;
 
 const part = (name) => document.getElementById(`onnx-${name}`);
-const notice = (html) => (document.getElementById("onnx-notice").innerHTML = html);
+const { explained } = notices("onnx-notice");
 
 export function mountOnnx() {
   const waiting = setInterval(() => {
@@ -54,7 +55,7 @@ async function submit(form) {
 
 async function ask(name, path, body, outdated = []) {
   const answer = await explained(post(path, body));
-  if (!answer) return;
+  if (!answer.job) return;
   jobs[name] = answer.job;
   for (const other of outdated) jobs[other] = "";
   sessionStorage.setItem(STORE, JSON.stringify(jobs));
@@ -77,23 +78,11 @@ function sizesOf(form) {
 async function upload(input) {
   for (const file of input.files) {
     const done = await explained(post(`onnx/files/${encodeURIComponent(file.name)}`, file));
-    if (!done) break;
+    if (!done.file) break;
     if (done.file.endsWith(".onnx")) part("source").elements.file.value = done.file;
   }
   input.value = "";
   await refresh();
-}
-
-// The answer, or nothing and the card that tells what is wrong.
-async function explained(asked) {
-  try {
-    const answer = await asked;
-    notice("");
-    return answer;
-  } catch (error) {
-    if (!(error instanceof Refused) || error.html === undefined) throw error;
-    notice(error.html);
-  }
 }
 
 async function refresh() {

@@ -1,5 +1,5 @@
 // What is on disk: boxes for what may go, and a window that says exactly what would.
-import { enginesChanged, explained } from "./engines.js";
+import { enginesChanged, explained, notice } from "./engines.js";
 import { morph } from "./morph.js";
 import { get, post } from "./server.js";
 
@@ -9,7 +9,8 @@ let dialog;
 let going = [];
 
 export async function drawStorage() {
-  const { html } = await explained(get("storage"));
+  const { html } = await explained(get("storage"), "storage");
+  if (!html) return;
   morph(panel(), html);
   panel().onchange = choose;
   count();
@@ -58,6 +59,6 @@ export const storageActions = {
     for (const box of chosen()) box.checked = false;
     await drawStorage();
     enginesChanged();
-    document.getElementById("engine-notice").innerHTML = html;
+    notice(html);
   },
 };

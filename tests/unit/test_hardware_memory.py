@@ -1,5 +1,4 @@
 import os
-import time
 
 import pytest
 
@@ -101,11 +100,7 @@ def test_a_system_without_proc_is_asked_in_another_way(tmp_path):
     assert host.host_memory(tmp_path).total > 0
 
 
-def test_a_sample_of_this_machine_is_whole_and_cheap():
-    memory.sample([os.getpid()])
-    begun = time.perf_counter()
+def test_a_sample_of_this_machine_is_whole():
     sample = memory.sample([os.getpid(), 2**30])
-    elapsed_s = time.perf_counter() - begun
     assert 0 < sample.process_bytes < sample.total_bytes
     assert 0 < sample.used_bytes <= sample.total_bytes
-    assert elapsed_s < 0.05
