@@ -41,7 +41,7 @@ class Card:
 
 
 FLUX = Card("demo-flux", "FluxPipeline", 12, 3.5, 48, 16, names_prompt_length=True)
-SDXL = Card("demo-sdxl", "StableDiffusionXLPipeline", 20, 5.0, 64, 4)
+SDXL = Card("demo-sdxl", "StableDiffusionXLPipeline", 20, 2.0, 64, 4)
 CARDS = {card.name: card for card in (FLUX, SDXL)}
 
 
