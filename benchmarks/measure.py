@@ -46,10 +46,11 @@ def median(values: list[float]) -> float:
     return statistics.median(values)
 
 
-def native_request(studio: Studio, **changes: Any) -> GenerateRequest:
-    """The demo model's own size and steps."""
-    limits = studio.model("demo-flux").limits
+def native_request(studio: Studio, model: str = "demo-flux", **changes: Any) -> GenerateRequest:
+    """The model's own size and steps."""
+    limits = studio.model(model).limits
     values: dict[str, Any] = {
+        "model": model,
         "prompt": "a red circle left of a blue square",
         "seed": 1,
         "steps": limits.default_steps,

@@ -17,14 +17,15 @@ PROMPTS = (
     "a beautiful photograph of Mt. Fuji during cherry blossom",
     "a night sky with a moon and stars",
 )
+MODELS = ("demo-flux", "demo-sdxl")
 ENGINES = (Precision.FP32, Precision.FP8, Precision.INT8)
 
 
-def pictures(studio: Studio, **changes: object) -> tuple[list[np.ndarray], float]:
+def pictures(studio: Studio, model: str, **changes: object) -> tuple[list[np.ndarray], float]:
     """One picture a prompt, and the median milliseconds of a denoising step."""
     found, step_ms = [], []
     for prompt in PROMPTS:
-        request: GenerateRequest = native_request(studio, prompt=prompt, **changes)
+        request: GenerateRequest = native_request(studio, model, prompt=prompt, **changes)
         job = studio.wait(studio.generate(request, OWNER), OWNER, PATIENCE_S)
         assert job.result is not None, job.error
         found.append(np.asarray(Image.open(job.images[0].path)))
@@ -35,23 +36,28 @@ def pictures(studio: Studio, **changes: object) -> tuple[list[np.ndarray], float
 def measure() -> list[Result]:
     results = []
     with served() as (studio, _, _):
-        reference, reference_ms = pictures(studio)
-        for precision in ENGINES:
-            asked = EngineRequest(
-                model="demo-flux", precision=precision, runtime=Runtime.ONNXRUNTIME
-            )
-            job = studio.wait(studio.build_engine(asked, OWNER), OWNER, BUILD_PATIENCE_S)
-            assert job.result is not None, job.error
-            made, step_ms = pictures(studio, precision=precision, runtime=Runtime.ONNXRUNTIME)
-            pairs = list(zip(made, reference, strict=True))
-            psnr = [float(peak_signal_noise_ratio(b, a)) for a, b in pairs]
-            ssim = [float(structural_similarity(b, a, channel_axis=2)) for a, b in pairs]
-            name = f"{precision} onnxruntime"
-            results += [
-                Result(f"{name}: build", (job.finished_at or 0) - (job.started_at or 0), "s"),
-                Result(f"{name}: step over torch fp32", step_ms / reference_ms, "x"),
-                Result(f"{name}: PSNR, median", median(psnr), "dB"),
-                Result(f"{name}: PSNR, worst", min(psnr), "dB"),
-                Result(f"{name}: SSIM, median", median(ssim), ""),
-            ]
+        for model in MODELS:
+            results += compare(studio, model)
+    return results
+
+
+def compare(studio: Studio, model: str) -> list[Result]:
+    results = []
+    reference, reference_ms = pictures(studio, model)
+    for precision in ENGINES:
+        asked = EngineRequest(model=model, precision=precision, runtime=Runtime.ONNXRUNTIME)
+        job = studio.wait(studio.build_engine(asked, OWNER), OWNER, BUILD_PATIENCE_S)
+        assert job.result is not None, job.error
+        made, step_ms = pictures(studio, model, precision=precision, runtime=Runtime.ONNXRUNTIME)
+        pairs = list(zip(made, reference, strict=True))
+        psnr = [float(peak_signal_noise_ratio(b, a)) for a, b in pairs]
+        ssim = [float(structural_similarity(b, a, channel_axis=2)) for a, b in pairs]
+        name = f"{model} {precision} onnxruntime"
+        results += [
+            Result(f"{name}: build", (job.finished_at or 0) - (job.started_at or 0), "s"),
+            Result(f"{name}: step over torch fp32", step_ms / reference_ms, "x"),
+            Result(f"{name}: PSNR, median", median(psnr), "dB"),
+            Result(f"{name}: PSNR, worst", min(psnr), "dB"),
+            Result(f"{name}: SSIM, median", median(ssim), ""),
+        ]
     return results

@@ -39,8 +39,13 @@ class Painter:
         width: int = NATIVE_SIZE,
         seed: int = 0,
         output: str = "pt",
+        negative: list[str] | None = None,
     ) -> Tensor:
-        """Pictures [N, 3, H, W] in 0..1, or what else the pipeline calls `output`."""
+        """Pictures [N, 3, H, W] in 0..1, or what else the pipeline calls `output`.
+
+        `negative` holds a negative prompt for each, for pipelines that take them.
+        """
+        without = {} if negative is None else {"negative_prompt": negative}
         result = self.pipeline(
             prompts,
             height=height,
@@ -50,6 +55,7 @@ class Painter:
             generator=[torch.Generator().manual_seed(seed + i) for i in range(len(prompts))],
             output_type=output,
             **self.card.call_arguments(),
+            **without,
         )
         return result.images.float()
 
