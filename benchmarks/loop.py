@@ -45,8 +45,8 @@ def _measure(studio: Studio) -> list[Result]:
     assert entry.folder is not None
     pipeline = load_pipeline(entry.folder, entry.id, request.precision, torch.device("cpu"))
     held = Resident(pipeline, torch.device("cpu"), frozenset())
-    store = Store(studio._store.engine)
-    row = store.find(studio.generate(request, OWNER))
+    store = Store(studio.desk.store.engine)
+    row = store.find(studio.pictures.generate(request, OWNER))
     assert row is not None
     context = JobContext(row, store, lambda event: None, threading.Event())
     encoded = encode(held, request, entry.limits.max_prompt_tokens, Stopwatch())

@@ -48,7 +48,7 @@ def median(values: list[float]) -> float:
 
 def native_request(studio: Studio, **changes: Any) -> GenerateRequest:
     """The demo model's own size and steps."""
-    limits = studio.model("demo-flux").limits
+    limits = studio.models.find("demo-flux").limits
     values: dict[str, Any] = {
         "prompt": "a red circle left of a blue square",
         "seed": 1,
@@ -77,8 +77,8 @@ def served() -> Iterator[tuple[Studio, str, "subprocess.Popen[bytes]"]]:
         try:
             await_answer(f"{address}/healthz", '"ready"')
             studio = Studio(settings)
-            warm_up = studio.generate(native_request(studio, steps=1), OWNER)
-            studio.wait(warm_up, OWNER, PATIENCE_S)
+            warm_up = studio.pictures.generate(native_request(studio, steps=1), OWNER)
+            studio.jobs.wait(warm_up, OWNER, PATIENCE_S)
             yield studio, address, process
             studio.close()
         finally:

@@ -84,7 +84,7 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
         }
         with _told():
             asked = complete_request(studio, given)
-            yield from _followed(request, lambda owner: studio.generate(asked, owner))
+            yield from _followed(request, lambda owner: studio.pictures.generate(asked, owner))
 
     def build_engine(
         request: gr.Request,
@@ -124,7 +124,7 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
                 "module": module,
                 "target": target,
                 "source": source,
-                "profile": studio.engine_profile(
+                "profile": studio.engines.profile(
                     model,
                     min_side=min_side,
                     max_side=max_side,
@@ -142,12 +142,14 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
                 "percentile": percentile,
                 "calibration_prompts": calibration_prompts,
                 "calibration_steps": calibration_steps,
-                "prompts": studio.keep_prompts(prompts.encode("utf-8", "surrogatepass"), "prompts")
+                "prompts": studio.engines.keep_prompts(
+                    prompts.encode("utf-8", "surrogatepass"), "prompts"
+                )
                 if prompts
                 else None,
             }
             asked = _valid(EngineRequest, given)
-            yield from _followed(request, lambda owner: studio.build_engine(asked, owner))
+            yield from _followed(request, lambda owner: studio.engines.build(asked, owner))
 
     def fetch(
         request: gr.Request, model: str, source: str = "export", precision: str | None = None
@@ -157,13 +159,13 @@ def _long_endpoints(studio: "Studio", keys: FileKeys) -> None:
         given = {"model": model, "source": source, "precision": precision}
         with _told():
             yield from _followed(
-                request, lambda owner: studio.fetch(_valid(FetchRequest, given), owner)
+                request, lambda owner: studio.models.fetch(_valid(FetchRequest, given), owner)
             )
 
     def _followed(request: gr.Request, submit: Callable[[str], str]) -> Iterator[dict[str, Any]]:
         owner = owner_of(request)
         job_id = submit(owner)
-        while (job := studio.wait(job_id, owner, NEWS_EVERY_S)).state.is_live:
+        while (job := studio.jobs.wait(job_id, owner, NEWS_EVERY_S)).state.is_live:
             yield job_data(job, keys, request)
         if job.state != JobState.SUCCEEDED:
             raise UnfinishedError(job)
@@ -193,20 +195,20 @@ def _job_endpoints(studio: "Studio", keys: FileKeys) -> None:
     def jobs(request: gr.Request, search: str = "", limit: int = 30) -> list[dict[str, Any]]:
         """One's own jobs, newest first, whose prompt contains `search`."""
         with _told():
-            page = studio.history(owner_of(request), search, limit=min(max(limit, 1), 500))
+            page = studio.jobs.history(owner_of(request), search, limit=min(max(limit, 1), 500))
             return [job_data(job, keys, request) for job in page.jobs]
 
     def job(request: gr.Request, job_id: str) -> dict[str, Any]:
         """One job as it stands now."""
         with _told():
-            return job_data(studio.job(job_id, owner_of(request)), keys, request)
+            return job_data(studio.jobs.get(job_id, owner_of(request)), keys, request)
 
     def cancel(request: gr.Request, job_id: str) -> dict[str, Any]:
         """Stop a job that waits or runs."""
         with _told():
             owner = owner_of(request)
-            studio.cancel(job_id, owner)
-            return job_data(studio.wait(job_id, owner, 2 * NEWS_EVERY_S), keys, request)
+            studio.jobs.cancel(job_id, owner)
+            return job_data(studio.jobs.wait(job_id, owner, 2 * NEWS_EVERY_S), keys, request)
 
     for function in (jobs, job, cancel):
         api(function, api_name=function.__name__, queue=False)
@@ -218,7 +220,7 @@ def _machine_endpoints(studio: "Studio") -> None:
         with _told():
             return [
                 each.model_dump(mode="json") | {"variants": [_variant(v) for v in each.variants]}
-                for each in studio.models()
+                for each in studio.models.all()
             ]
 
     def memory() -> list[dict[str, Any]]:
@@ -229,7 +231,7 @@ def _machine_endpoints(studio: "Studio") -> None:
                     mode="json",
                     include={"name", "device", "alive", "budget_bytes", "memory", "resident"},
                 )
-                for worker in studio.status().workers
+                for worker in studio.machine.status().workers
             ]
 
     def engines() -> list[dict[str, Any]]:
@@ -244,7 +246,7 @@ def _machine_endpoints(studio: "Studio") -> None:
                     "state": str(engine.state),
                     "reason": engine.reason.render(),
                 }
-                for engine in studio.engines()
+                for engine in studio.engines.all()
             ]
 
     for function in (models, engines, memory):
@@ -273,7 +275,7 @@ def _told() -> Iterator[None]:
 
 def complete_request(studio: "Studio", given: dict[str, Any]) -> GenerateRequest:
     """The request with everything that was left out (None) filled in from the model."""
-    model = studio.model(given["model"])
+    model = studio.models.find(given["model"])
     limits = model.limits
     variant = _first_ready(model.variants, given["precision"], given["runtime"])
     chosen = {

@@ -65,7 +65,7 @@ def _row(engine: Engine) -> tuple[str, ...]:
 def _kept(studio: Studio, file: Path) -> str:
     """Raises StudioError PROMPTS_UNREADABLE."""
     lines = read_prompts(file)
-    return studio.keep_prompts("\n".join(lines).encode(), str(file))
+    return studio.engines.keep_prompts("\n".join(lines).encode(), str(file))
 
 
 @app.command()
@@ -169,7 +169,7 @@ def build(
             _build(studio, lambda: studio.networks.build(network, None), as_json)
             return
         width, height = parse_size(opt_size) if opt_size else (None, None)
-        profile = studio.engine_profile(
+        profile = studio.engines.profile(
             model,
             min_side=min_side,
             max_side=max_side,
@@ -198,14 +198,14 @@ def build(
             calibration_prompts=calibration_prompts,
             calibration_steps=calibration_steps,
         )
-        _build(studio, lambda: studio.build_engine(asked, None), as_json)
+        _build(studio, lambda: studio.engines.build(asked, None), as_json)
 
 
 def _build(studio: Studio, submit: Callable[[], str], as_json: bool) -> None:
     with with_worker(studio):
         job = follow(studio, submit())
     ids = (job.result or {})["engines"]
-    found = [engine for engine in studio.engines() if engine.manifest.id in ids]
+    found = [engine for engine in studio.engines.all() if engine.manifest.id in ids]
     data = {"job": job.id, "engines": [_as_data(engine) for engine in found]}
     answer(as_json, data, table([_row(engine) for engine in found]))
 
@@ -214,7 +214,7 @@ def _build(studio: Studio, submit: Callable[[], str], as_json: bool) -> None:
 def list_engines(as_json: Json = False) -> None:
     """Every engine, and where it stands on this machine."""
     with failing_plainly(as_json):
-        found = Studio(load_settings()).engines()
+        found = Studio(load_settings()).engines.all()
         data = {"engines": [_as_data(engine) for engine in found]}
         answer(as_json, data, table([_row(engine) for engine in found]))
 
@@ -223,7 +223,7 @@ def list_engines(as_json: Json = False) -> None:
 def inspect(engine_id: EngineId, as_json: Json = False) -> None:
     """The layers of an engine, and what precision each has."""
     with failing_plainly(as_json):
-        view = Studio(load_settings()).inspect_engine(engine_id)
+        view = Studio(load_settings()).engines.inspect(engine_id)
         layers = [layer.model_dump(mode="json") for layer in view.layers]
         data = {
             "engine": _as_data(view.engine) | {"layers": layers},
@@ -255,8 +255,8 @@ def delete(
     """Delete an engine."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        size = studio.inspect_engine(engine_id).engine.manifest.size_bytes
+        size = studio.engines.inspect(engine_id).engine.manifest.size_bytes
         if not yes and not as_json:
             typer.confirm(f"Delete {engine_id} ({human_bytes(size)})?", abort=True)
-        freed = studio.delete_engine(engine_id)
+        freed = studio.engines.delete(engine_id)
         answer(as_json, {"freed_bytes": freed}, f"{human_bytes(freed)} freed.")
