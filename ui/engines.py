@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from backend.contracts import (
     BuildEstimate,
+    CalibrationChoices,
     EngineGroup,
     EngineRequest,
     LoadRequest,
@@ -27,10 +28,14 @@ from ui.parts.engine_offer import engine_offer
 from ui.parts.engine_view import engine_view, layer_rows
 from ui.parts.storage import clean_up_plan, clean_up_result, storage_panel
 from ui.parts.variant_picker import variant_key
-from ui.tabs.engine_form import BuildForm, choice_of, engine_variants, read_build
+from ui.tabs.engine_form import BuildForm, Choice, choice_of, engine_variants, read_build
 
 if TYPE_CHECKING:
     from backend.studio import Studio
+
+
+MOST_TEXT_BYTES = 2 * 1024**2
+"""More than any file of prompts may have."""
 
 
 class Wanted(BaseModel):
@@ -78,7 +83,8 @@ def _reading(router: APIRouter, studio: "Studio") -> None:
         page_owner(request)
         models = studio.models.all()
         choice = choice_of(form, models)
-        asked = read_build(form, choice)
+        calibration = _calibration(studio, form, choice)
+        asked = read_build(form, choice, calibration)
         whole = studio.engines.estimate(asked.model_copy(update={"module": None}))
         modules = tuple(engine.module for engine in whole.engines)
         if asked.module not in modules:
@@ -89,6 +95,7 @@ def _reading(router: APIRouter, studio: "Studio") -> None:
             [(model.id, model.name) for model in models if engine_variants(model)],
             studio.engines.targets(choice.runtime),
             modules,
+            calibration,
             studio.engines.estimate(asked) if asked.module else whole,
             language_of(request),
         )
@@ -112,7 +119,15 @@ def _building(router: APIRouter, studio: "Studio") -> None:
     def build(request: Request, form: BuildForm) -> dict[str, str]:
         owner = page_owner(request)
         choice = choice_of(form, studio.models.all())
-        return {"job": studio.engines.build(read_build(form, choice), owner)}
+        asked = read_build(form, choice, _calibration(studio, form, choice))
+        return {"job": studio.engines.build(asked, owner)}
+
+    @router.post("/engines/prompts/{name}")
+    async def keep_prompts(request: Request, name: str) -> dict[str, str]:
+        """Keep prompts to calibrate with, for the form's field of that name; the body is a text
+        file."""
+        page_owner(request)
+        return {"own_prompts": studio.engines.keep_prompts(await _content(request), name)}
 
     @router.post("/engines/complete")
     def complete(request: Request, wanted: Wanted) -> dict[str, list[str]]:
@@ -169,6 +184,27 @@ def _disk(router: APIRouter, studio: "Studio") -> None:
 
 def _chosen(things: Things, items: list[StorageItem]) -> tuple[StorageItem, ...]:
     return tuple(item for item in items if item.key in things.keys and item.kept is None)
+
+
+def _calibration(studio: "Studio", form: BuildForm, choice: Choice) -> CalibrationChoices | None:
+    """What the form can choose of the calibration of what it asks for."""
+    asked = EngineRequest(
+        model=choice.model.id,
+        precision=choice.precision,
+        runtime=choice.runtime,
+        prompts=form.own_prompts or None,
+    )
+    return studio.engines.calibration(asked)
+
+
+async def _content(request: Request) -> bytes:
+    """The body, as far as it matters: of a text that is too long, enough to see that."""
+    content = b""
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MOST_TEXT_BYTES:
+            break
+    return content
 
 
 def _variant(studio: "Studio", key: str) -> tuple[Model, Variant]:

@@ -5,6 +5,7 @@ from typing import Any
 from backend.contracts import (
     BuildEstimate,
     BuildTarget,
+    CalibrationChoices,
     Engine,
     EngineGroup,
     EngineProfile,
@@ -18,8 +19,7 @@ from backend.engines.cache import delete_engine, find_engine, list_engines
 from backend.engines.estimate import estimate_build, targets
 from backend.engines.groups import engine_groups
 from backend.engines.host import this_host
-from backend.engines.options import check_prompts, profile_of
-from backend.engines.sources import source_of
+from backend.engines.options import calibration_choices, profile_of, settled
 from backend.engines.view import view_of
 from backend.errors import Code, StudioError
 from backend.hardware import memory
@@ -68,8 +68,7 @@ class Engines:
         TOO_MANY_WAITING.
         """
         entry = find_model(self._desk.settings, request.model)
-        request = request.model_copy(update={"source": source_of(request, entry)})
-        check_prompts(self._desk.settings, request, entry)
+        request = settled(self._desk.settings, request, entry)
         needs = self.estimate(request)
         if needs.problem is not None:
             raise StudioError(needs.problem.code, needs.problem.detail, **needs.problem.values)
@@ -108,6 +107,12 @@ class Engines:
             {each.id: each.parameters for each in find_models(settings).values()},
             memory.sample().total_bytes,
         )
+
+    def calibration(self, request: EngineRequest) -> CalibrationChoices | None:
+        """What can be chosen of the request's calibration, whatever it has chosen of it; None where
+        nothing is calibrated."""
+        entry = find_model(self._desk.settings, request.model)
+        return calibration_choices(self._desk.settings, request, entry)
 
     def targets(self, runtime: Runtime) -> tuple[BuildTarget, ...]:
         """The GPUs that engines can be built for here, this machine's own first."""

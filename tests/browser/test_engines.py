@@ -187,7 +187,22 @@ def test_the_form_says_what_a_build_needs_and_refuses_what_cannot_work(engines: 
     engines.fill("#build-min_side", "128")
     expect(engines.locator("#build-go")).to_be_enabled()
     engines.select_option("#build-sizes", "any")
+    engines.select_option("#build-precision", "int8")
+    engines.locator(".e-advanced summary").click()
+    engines.fill("#build-alpha", "1.5")
+    expect(form.locator(".s-error")).to_have_attribute("data-code", "RECIPE_INVALID")
+    engines.fill("#build-alpha", "")
+    own = b"a red circle\na star\n"
+    engines.set_input_files(
+        "#build-own_prompts", {"name": "own.txt", "mimeType": "text/plain", "buffer": own}
+    )
+    expect(form.locator(".e-own")).to_contain_text("2 prompts in your file")
+    expect(engines.locator("#build-prompts")).to_have_attribute("placeholder", "2")
+    expect(engines.locator("#build-go")).to_be_enabled()
+    form.locator(".e-own button").click()
+    expect(engines.locator("#build-prompts")).to_have_attribute("placeholder", "32")
     engines.select_option("#build-precision", "fp32")
+    expect(engines.locator("#build-alpha")).to_have_count(0)
     expect(engines.locator("#build-go")).to_be_disabled()
 
 
