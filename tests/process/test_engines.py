@@ -28,6 +28,7 @@ from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.painting import Painter
 from tests.support import OWNER, PATIENCE_S, await_phase, request, running_worker
 from tests.tiny_flux import NAME
 
@@ -78,6 +79,14 @@ def test_pictures_through_engines_differ_as_much_as_their_precision(built: Studi
     assert np.abs(fp32 - reference).max() <= 1
     assert 15 < psnr(int8, reference) < 60
     assert 20 < psnr(fp8, reference) < 60
+
+
+def test_engines_take_turns_with_those_of_the_text_encoders(built: Studio) -> None:
+    asked = request(model=NAME, steps=2, width=64, height=64, runtime=Runtime.ONNXRUNTIME)
+    whole = Painter(built.settings, 1 << 40).paint(asked)
+    turns = Painter(built.settings, 1 << 40, "unload").paint(asked)
+    assert (whole.loaded, turns.loaded) == (["whole"], ["encoders", "painter"])
+    assert (turns.pixels == whole.pixels).all()
 
 
 def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
