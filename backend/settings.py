@@ -7,7 +7,7 @@ place is an error. The hub token is no setting: huggingface_hub reads it itself.
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 PREFIX = "STUDIO_"
+TextEncoders = Literal["auto", "keep", "unload"]
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
@@ -40,6 +41,9 @@ class Settings(BaseModel):
     """More folders to look for models in, each holding one folder a model."""
     memory_budget_bytes: int = Field(default=0, ge=0)
     """What models may hold at once; 0 is four fifths of what was free when the worker began."""
+    text_encoders: TextEncoders = "auto"
+    """`unload` lets a picture model's text encoders go once a prompt is encoded, `keep` never does,
+    `auto` where all its parts together do not fit in the budget."""
     threads: int = Field(default=0, ge=0)
     """CPU threads of a worker; 0 takes all cores but one."""
     max_waiting_jobs: int = Field(default=50, ge=1)

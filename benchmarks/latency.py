@@ -13,10 +13,12 @@ def measure() -> list[Result]:
         request = native_request(studio, steps=2, width=64, height=64)
         for _ in range(JOBS):
             submitted = time.perf_counter()
-            job_id = studio.generate(request, OWNER)
-            studio.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.first_event_at is not None)
+            job_id = studio.pictures.generate(request, OWNER)
+            studio.jobs.wait(
+                job_id, OWNER, PATIENCE_S, until=lambda job: job.first_event_at is not None
+            )
             delays.append(1000 * (time.perf_counter() - submitted))
-            studio.wait(job_id, OWNER, PATIENCE_S)
+            studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     return [
         Result("submit to first event, median", median(delays), "ms", 60),
         Result("submit to first event, 95th percentile", percentile(delays, 0.95), "ms", 120),

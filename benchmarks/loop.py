@@ -4,6 +4,7 @@ looks for a stop, against diffusers' own; and a prompt that was seen before agai
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from backend.images.generate import Stopwatch, encode, paint, previews_of
+from backend.images.parts import Parts
 from backend.images.pipeline import load_pipeline
 from backend.images.resident import Resident
 from backend.jobs.context import JobContext
@@ -44,9 +46,10 @@ def _measure(studio: Studio) -> list[Result]:
     entry = find_model(settings, request.model)
     assert entry.folder is not None
     pipeline = load_pipeline(entry.folder, entry.id, request.precision, torch.device("cpu"))
-    held = Resident(pipeline, torch.device("cpu"), frozenset())
-    store = Store(studio._store.engine)
-    row = store.find(studio.generate(request, OWNER))
+    parts = Parts(lambda part: pipeline, lambda: None, torch.device("cpu"))
+    held = Resident(parts, lambda part: nullcontext())
+    store = Store(studio.desk.store.engine)
+    row = store.find(studio.pictures.generate(request, OWNER))
     assert row is not None
     context = JobContext(row, store, lambda event: None, threading.Event())
     encoded = encode(held, request, entry.limits.max_prompt_tokens, Stopwatch())

@@ -48,7 +48,7 @@ def median(values: list[float]) -> float:
 
 def native_request(studio: Studio, model: str = "demo-flux", **changes: Any) -> GenerateRequest:
     """The model's own size and steps."""
-    limits = studio.model(model).limits
+    limits = studio.models.find(model).limits
     values: dict[str, Any] = {
         "model": model,
         "prompt": "a red circle left of a blue square",
@@ -78,8 +78,8 @@ def served() -> Iterator[tuple[Studio, str, "subprocess.Popen[bytes]"]]:
         try:
             await_answer(f"{address}/healthz", '"ready"')
             studio = Studio(settings)
-            warm_up = studio.generate(native_request(studio, steps=1), OWNER)
-            studio.wait(warm_up, OWNER, PATIENCE_S)
+            warm_up = studio.pictures.generate(native_request(studio, steps=1), OWNER)
+            studio.jobs.wait(warm_up, OWNER, PATIENCE_S)
             yield studio, address, process
             studio.close()
         finally:

@@ -72,7 +72,7 @@ def measure() -> list[Result]:
             seconds, digest = plain.picture(request)
             bare_s.append(seconds)
             started = time.perf_counter()
-            job = studio.wait(studio.generate(request, OWNER), OWNER, PATIENCE_S)
+            job = studio.jobs.wait(studio.pictures.generate(request, OWNER), OWNER, PATIENCE_S)
             queued_s.append(time.perf_counter() - started)
             pixels = np.asarray(Image.open(job.images[0].path)).tobytes()
             same += sha256(pixels).hexdigest() == digest

@@ -26,7 +26,7 @@ def pictures(studio: Studio, model: str, **changes: object) -> tuple[list[np.nda
     found, step_ms = [], []
     for prompt in PROMPTS:
         request: GenerateRequest = native_request(studio, model, prompt=prompt, **changes)
-        job = studio.wait(studio.generate(request, OWNER), OWNER, PATIENCE_S)
+        job = studio.jobs.wait(studio.pictures.generate(request, OWNER), OWNER, PATIENCE_S)
         assert job.result is not None, job.error
         found.append(np.asarray(Image.open(job.images[0].path)))
         step_ms.append(job.result["metrics"]["step_ms"])
@@ -46,7 +46,7 @@ def compare(studio: Studio, model: str) -> list[Result]:
     reference, reference_ms = pictures(studio, model)
     for precision in ENGINES:
         asked = EngineRequest(model=model, precision=precision, runtime=Runtime.ONNXRUNTIME)
-        job = studio.wait(studio.build_engine(asked, OWNER), OWNER, BUILD_PATIENCE_S)
+        job = studio.jobs.wait(studio.engines.build(asked, OWNER), OWNER, BUILD_PATIENCE_S)
         assert job.result is not None, job.error
         made, step_ms = pictures(studio, model, precision=precision, runtime=Runtime.ONNXRUNTIME)
         pairs = list(zip(made, reference, strict=True))

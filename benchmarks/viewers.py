@@ -52,9 +52,9 @@ def visitor(address: str) -> tuple[str, str]:
 
 def run_job(studio: Studio, owner: str) -> tuple[float, dict[float, float]]:
     """Seconds that a job took in its worker, and when each progress happened."""
-    job_id = studio.generate(native_request(studio, steps=STEPS), owner)
-    job = studio.wait(job_id, owner, PATIENCE_S)
-    events = studio._queue.client.read_stream(f"{job_id}.1", "events")
+    job_id = studio.pictures.generate(native_request(studio, steps=STEPS), owner)
+    job = studio.jobs.wait(job_id, owner, PATIENCE_S)
+    events = studio.desk.queue.client.read_stream(f"{job_id}.1", "events")
     happened: dict[float, float] = {}
     for event in map(JobEvent.model_validate, events):
         if event.phase == "denoise" and event.step:

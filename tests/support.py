@@ -99,6 +99,6 @@ def await_phase(studio: Studio, job_id: str, phase: str, step: int = 0) -> JobSn
     def reached(job: JobSnapshot) -> bool:
         return job.phase == phase and job.step >= step
 
-    job = studio.wait(job_id, OWNER, PATIENCE_S, until=reached)
+    job = studio.jobs.wait(job_id, OWNER, PATIENCE_S, until=reached)
     assert reached(job), f"{job.state} in {job.phase} at {job.step}: {job.error}"
     return job

@@ -64,7 +64,7 @@ def create_app(studio: "Studio") -> FastAPI:
 
     @app.get("/healthz")
     def healthz() -> Health:
-        return studio.health()
+        return studio.machine.health()
 
     @app.get("/favicon.ico")
     def favicon() -> FileResponse:

@@ -18,7 +18,7 @@ def fetch_routes(studio: "Studio") -> APIRouter:
 
     @router.post("/fetch")
     def fetch(request: Request, body: FetchRequest) -> dict[str, str]:
-        return {"job": studio.fetch(body, page_owner(request))}
+        return {"job": studio.models.fetch(body, page_owner(request))}
 
     @router.post("/fetch/plan")
     def plan_fetch(request: Request, body: FetchRequest) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def plan_data(
 ) -> dict[str, Any]:
     """What a download would take; problems in the reader's language, without their details."""
     page_owner(request)
-    plan = studio.plan_fetch(asked)
+    plan = studio.models.plan_fetch(asked)
     language = language_of(request)
     data = plan.model_dump(mode="json")
     data["problem"] = _problem(plan.problem, language)

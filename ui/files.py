@@ -32,7 +32,7 @@ def file_routes(studio: "Studio", keys: FileKeys) -> APIRouter:
             raise StudioError(Code.ACCESS_DENIED)
         if not keys.allows(job_id, name, key):
             owner = page_owner(request)
-            if studio.owner_of_file(file) != owner:
+            if studio.pictures.owner_of_file(file) != owner:
                 raise StudioError(Code.ACCESS_DENIED)
         if not file.is_file():
             raise StudioError(Code.JOB_NOT_FOUND)

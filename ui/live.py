@@ -55,12 +55,12 @@ def live_state(
     studio: "Studio", owner: str, language: str, theme: str, viewer: Viewer
 ) -> dict[str, Any]:
     """All that the page draws by itself, less what the viewer already has."""
-    live = studio.live_jobs(owner)
+    live = studio.jobs.live(owner)
     job = viewed_job(studio, owner, live, viewer)
     parts = {
-        "status": status_bar(studio.status(), language),
+        "status": status_bar(studio.machine.status(), language),
         "choices": choices(language, theme),
-        "queue": queue_panel(studio.queue(owner), language),
+        "queue": queue_panel(studio.jobs.queue(owner), language),
         "stage": stage(job, language, time.time()) if job else "",
         "engine-jobs": engine_jobs(
             _engine_jobs(studio, owner, live, viewer), language, time.time()
@@ -91,7 +91,7 @@ def viewed_job(
         return running[0]
     if (last := _job_or_none(studio, viewer.last, owner)) and _is_picture(last):
         return last
-    newest = studio.history(owner, limit=1, kinds=(JobKind.GENERATE,)).jobs
+    newest = studio.jobs.history(owner, limit=1, kinds=(JobKind.GENERATE,)).jobs
     return newest[0] if newest else None
 
 
@@ -106,7 +106,7 @@ def _engine_jobs(
     it is news."""
     shown = {job.id: job for job in live if not _is_picture(job)}
     pinned = _job_or_none(studio, viewer.pinned, owner)
-    newest = studio.history(owner, limit=1, kinds=ENGINE_JOBS).jobs
+    newest = studio.jobs.history(owner, limit=1, kinds=ENGINE_JOBS).jobs
     for job in (*newest, *([pinned] if pinned else [])):
         recent = (job.finished_at or time.time()) > time.time() - NEWS_S
         if not _is_picture(job) and (recent or job is pinned):
@@ -119,7 +119,7 @@ def _job_or_none(studio: "Studio", job_id: str, owner: str) -> JobSnapshot | Non
     if not job_id:
         return None
     try:
-        return studio.job(job_id, owner)
+        return studio.jobs.get(job_id, owner)
     except StudioError as error:
         if error.code != Code.JOB_NOT_FOUND:
             raise
@@ -140,24 +140,26 @@ def live_routes(studio: "Studio") -> APIRouter:
     @router.get("/models")
     def read_models(request: Request) -> dict[str, Any]:
         page_owner(request)
-        return models_state(studio.models(), language_of(request))
+        return models_state(studio.models.all(), language_of(request))
 
     @router.get("/history")
     def read_history(request: Request, search: str = "", limit: int = 30) -> dict[str, str]:
-        page = studio.history(page_owner(request), search[:500], limit=min(max(limit, 1), 3000))
+        page = studio.jobs.history(
+            page_owner(request), search[:500], limit=min(max(limit, 1), 3000)
+        )
         return {"html": history(page, search, language_of(request))}
 
     @router.post("/jobs/{job_id}/{action}")
     def act(
         request: Request, job_id: str, action: Literal["cancel", "retry", "delete"]
     ) -> dict[str, str]:
-        getattr(studio, action)(job_id, page_owner(request))
+        getattr(studio.jobs, action)(job_id, page_owner(request))
         return {"job": job_id}
 
     @router.post("/unload")
     def unload(request: Request, body: Unload) -> dict[str, str]:
         page_owner(request)
-        studio.unload(body.key)
+        studio.models.unload(body.key)
         return {"key": body.key}
 
     @router.post("/settings")
@@ -172,7 +174,7 @@ def live_routes(studio: "Studio") -> APIRouter:
                     raise StudioError(Code.IMAGE_UNREADABLE)
                 file.write(chunk)
             file.flush()
-            found = await run_in_threadpool(studio.settings_of_image, Path(file.name))
+            found = await run_in_threadpool(studio.pictures.settings_of, Path(file.name))
         return found.model_dump(mode="json")
 
     return router

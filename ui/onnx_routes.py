@@ -103,7 +103,7 @@ def onnx_routes(studio: "Studio") -> APIRouter:
     @router.post("/build")
     def build(request: Request, body: Build) -> dict[str, str]:
         owner = page_owner(request)
-        looked = studio.job(body.look, owner)
+        looked = studio.jobs.get(body.look, owner)
         view = _view(looked)
         if view is None:
             raise StudioError(Code.JOB_NOT_FOUND)
@@ -160,7 +160,7 @@ def _job(studio: "Studio", job_id: str, owner: str, kind: JobKind) -> JobSnapsho
     if not job_id:
         return None
     try:
-        job = studio.job(job_id, owner)
+        job = studio.jobs.get(job_id, owner)
     except StudioError as error:
         if error.code != Code.JOB_NOT_FOUND:
             raise
@@ -179,4 +179,4 @@ def _engine(studio: "Studio", job: JobSnapshot | None) -> Any:
     if job is None or not job.result:
         return None
     made = set(job.result["engines"])
-    return next((each for each in studio.engines() if each.manifest.id in made), None)
+    return next((each for each in studio.engines.all() if each.manifest.id in made), None)

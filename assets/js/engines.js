@@ -43,9 +43,13 @@ function start() {
   showView("list");
   let timer = 0;
   form().addEventListener("input", (event) => {
+    if (event.target.type === "file") return;
     notice("");
     clearTimeout(timer);
-    timer = setTimeout(drawForm, event.target.type === "number" ? PAUSE_MS : 0);
+    timer = setTimeout(() => drawForm(), event.target.type === "number" ? PAUSE_MS : 0);
+  });
+  form().addEventListener("change", (event) => {
+    if (event.target.type === "file") sendPrompts(event.target);
   });
   form().addEventListener("submit", (event) => {
     event.preventDefault();
@@ -79,9 +83,18 @@ function fields() {
   return Object.fromEntries(new FormData(form()));
 }
 
-async function drawForm() {
+// A file of prompts goes to the server at once; the form then names it by what the server calls it.
+async function sendPrompts(input) {
+  const [file] = input.files;
+  if (!file) return;
+  const kept = await explained(post(`engines/prompts/${encodeURIComponent(file.name)}`, file));
+  input.value = "";
+  if (kept.own_prompts) await drawForm(kept);
+}
+
+async function drawForm(changes = {}) {
   const mine = ++turn;
-  const { html } = await explained(get("engines/form", fields()), "form");
+  const { html } = await explained(get("engines/form", { ...fields(), ...changes }), "form");
   if (mine === turn && html && html !== filled) {
     filled = html;
     morph(form(), html);
@@ -134,6 +147,7 @@ export function engineActions({ show }) {
   };
   return {
     "engine-view": ({ name }) => showView(name),
+    "engine-prompts": () => drawForm({ own_prompts: "" }),
     "engine-load": async ({ key }) => {
       await explained(post("engines/load", { key }));
       await look();

@@ -29,11 +29,11 @@ def fetch(
         studio = Studio(load_settings())
         request = FetchRequest(model=model, source=source, precision=precision)
         if plan:
-            found = studio.plan_fetch(request)
+            found = studio.models.plan_fetch(request)
             answer(as_json, {"plan": _as_data(found)}, _in_words(found))
             return
         with with_worker(studio):
-            job = follow(studio, studio.fetch(request, None))
+            job = follow(studio, studio.models.fetch(request, None))
         result = FetchResult.model_validate(job.result)
         rows = [
             (repo.repo, human_bytes(repo.fetched_bytes), f"{repo.files} files", repo.folder)

@@ -32,8 +32,8 @@ def list_jobs(limit: int = 50, search: str = "", as_json: Json = False) -> None:
     """The newest jobs, live and ended."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        page = studio.history(None, search, limit)
-        owners = studio.owners([job.id for job in page.jobs])
+        page = studio.jobs.history(None, search, limit)
+        owners = studio.jobs.owners([job.id for job in page.jobs])
         rows = [
             (job.id, say(f"state.{job.state}"), job.variant, job.title[:60]) for job in page.jobs
         ]
@@ -46,8 +46,8 @@ def show(job_id: JobId, as_json: Json = False) -> None:
     """All that is known of one job."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        job = studio.job(job_id, None)
-        owner = studio.owners([job.id])[job.id]
+        job = studio.jobs.get(job_id, None)
+        owner = studio.jobs.owners([job.id])[job.id]
         data = {"job": job.model_dump(mode="json"), "jobs": [_as_data(job, owner)]}
         lines = [f"{job.id}  {say(f'state.{job.state}')}  {job.variant}", job.title]
         lines += [image.path for image in job.images]
@@ -59,7 +59,7 @@ def show(job_id: JobId, as_json: Json = False) -> None:
 def _act(job_id: str, as_json: bool, verb: str) -> None:
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        getattr(studio, verb)(job_id, None)
+        getattr(studio.jobs, verb)(job_id, None)
         answer(as_json, {"id": job_id, "done": verb}, f"{verb}: {job_id}")
 
 

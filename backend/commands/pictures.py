@@ -29,10 +29,10 @@ def models(
         studio = Studio(load_settings())
         if verify:
             with with_worker(studio):
-                job = follow(studio, studio.verify(VerifyRequest(model=verify), None))
+                job = follow(studio, studio.models.verify(VerifyRequest(model=verify), None))
             answer(as_json, {"verify": job.result}, f"{verify}: all files are whole.")
             return
-        found = studio.models()
+        found = studio.models.all()
         data = {
             "models": [
                 {
@@ -81,7 +81,7 @@ def generate(
     """Make pictures."""
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        limits = studio.model(model).limits
+        limits = studio.models.find(model).limits
         width, height = parse_size(size) if size else (limits.native_width, limits.native_height)
         request = GenerateRequest(
             model=model,
@@ -96,11 +96,11 @@ def generate(
             count=count,
             negative_prompt=negative_prompt,
         )
-        studio.check(request)
+        studio.pictures.check(request)
         if out is not None:
             _make_folder(out)
         with with_worker(studio):
-            job = follow(studio, studio.generate(request, None))
+            job = follow(studio, studio.pictures.generate(request, None))
         result = GenerateResult.model_validate(job.result)
         paths = [_delivered(Path(image.path), out) for image in result.images]
         images = [

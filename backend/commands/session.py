@@ -26,7 +26,7 @@ def with_worker(studio: Studio) -> Iterator[None]:
 
     Raises StudioError WORKER_MISSING when ours does not come up.
     """
-    if studio.health().worker == "ready":
+    if studio.machine.health().worker == "ready":
         yield
         return
     with subprocess.Popen(
@@ -46,7 +46,7 @@ def with_worker(studio: Studio) -> Iterator[None]:
 
 def _await_worker(studio: Studio, worker: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + WORKER_START_S
-    while studio.health().worker != "ready":
+    while studio.machine.health().worker != "ready":
         if worker.poll() is not None or time.monotonic() > deadline:
             worker.kill()
             assert worker.stderr is not None
@@ -81,11 +81,11 @@ def follow(studio: Studio, job_id: str) -> JobSnapshot:
             return not snapshot.state.is_live
 
         try:
-            while not show(snapshot := studio.wait(job_id, None, POLL_S)):
+            while not show(snapshot := studio.jobs.wait(job_id, None, POLL_S)):
                 pass
         except KeyboardInterrupt:
-            studio.cancel(job_id, None)
-            snapshot = studio.wait(job_id, None, WORKER_START_S)
+            studio.jobs.cancel(job_id, None)
+            snapshot = studio.jobs.wait(job_id, None, WORKER_START_S)
     if snapshot.error is not None:
         raise StudioError(snapshot.error.code, snapshot.error.detail, **snapshot.error.values)
     if snapshot.state is not JobState.SUCCEEDED:

@@ -15,7 +15,7 @@ from backend.studio import Studio
 def storage(as_json: Json = False) -> None:
     """What the studio keeps on disk, by kind."""
     with failing_plainly(as_json):
-        found = Studio(load_settings()).storage(None)
+        found = Studio(load_settings()).disk.storage(None)
         data = {
             "kinds": [
                 {
@@ -49,7 +49,7 @@ def clean(
     """
     with failing_plainly(as_json):
         studio = Studio(load_settings())
-        groups = studio.storage(None).groups
+        groups = studio.disk.storage(None).groups
         items = [item for group in groups if group.kind in kinds for item in group.items]
         going = [item for item in items if item.kept is None]
         staying = [item for item in items if item.kept is not None]
@@ -64,7 +64,7 @@ def clean(
             print(table([_row(item) for item in (*going, *staying)]))
             size = human_bytes(sum(item.size_bytes for item in going))
             typer.confirm(f"Delete {len(going)} ({size})?", abort=True)
-        done = studio.clean_up(tuple(item.key for item in going), None)
+        done = studio.disk.clean_up(tuple(item.key for item in going), None)
         kept = (*staying, *done.kept)
         data = {
             "gone": [_as_data(item) for item in done.gone],

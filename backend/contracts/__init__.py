@@ -5,7 +5,13 @@ epoch (`_at`).
 """
 
 from backend.contracts.base import Contract, Precision, Runtime
-from backend.contracts.building import BuildEstimate, BuildTarget, EngineGroup, PlannedEngine
+from backend.contracts.building import (
+    BuildEstimate,
+    BuildTarget,
+    CalibrationChoices,
+    EngineGroup,
+    PlannedEngine,
+)
 from backend.contracts.engines import (
     Engine,
     EngineLayer,
@@ -88,6 +94,7 @@ __all__ = [
     "LEGAL_TRANSITIONS",
     "BuildEstimate",
     "BuildTarget",
+    "CalibrationChoices",
     "CleanUp",
     "Contract",
     "Engine",

@@ -60,6 +60,22 @@ class BuildEstimate(Contract):
         return sum(not engine.there for engine in self.engines)
 
 
+class CalibrationChoices(Contract):
+    """What can be chosen of a calibration, and what is taken where nothing is."""
+
+    levels: tuple[float, ...]
+    """Of quantisation, as backend/quantize/recipes.py has them."""
+    level: float
+    prompts: int
+    """Pictures to watch."""
+    prompts_found: int
+    """How many prompts there are to make them of; 0 where their file cannot be read."""
+    steps: int
+    smoothquant_alpha: float | None
+    """None where the precision has none, as with the percentile."""
+    percentile: float | None
+
+
 class EngineGroup(Contract):
     """The engines of one variant for one GPU. Variants share engines, so one may be in several."""
 

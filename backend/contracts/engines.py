@@ -59,8 +59,8 @@ class EngineRequest(Contract):
     calibration_steps: int | None = None
     """Denoising steps of each; None is as many as the model is run with."""
     prompts: str | None = None
-    """Digest of the prompts to calibrate with, as `Studio.keep_prompts` gave it; None is the
-    model's own."""
+    """Digest of the prompts to calibrate with, as `Studio.engines.keep_prompts` gave it; None is
+    the model's own."""
     level: float | None = None
     """How much of the denoiser is quantised: 1, 2, 2.5, 3 or 4; None is the precision's usual."""
     smoothquant_alpha: float | None = None

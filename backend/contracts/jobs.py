@@ -124,6 +124,8 @@ class GenerateMetrics(Contract):
     peak_memory_bytes: int
     memory_kind: str
     """`gpu` or `cpu`: whose memory the peak is."""
+    encoders_unloaded: bool = False
+    """Whether the text encoders were let go before denoising."""
     runtime: Runtime
     precision: Precision
     device: str

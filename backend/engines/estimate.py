@@ -14,6 +14,7 @@ from backend.contracts import (
 from backend.engines.cache import Host
 from backend.engines.host import CPU, edition_for
 from backend.engines.needs import Needs, phase_needs, weight_bytes
+from backend.engines.options import check_prompts, settled
 from backend.engines.plan import ModuleBuild, default_target, plan_builds
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.hardware.targets import PORTABLE, part_name
@@ -54,7 +55,9 @@ def estimate_build(
     problem: ErrorInfo | None = None
     builds: tuple[ModuleBuild, ...] = ()
     try:
+        request = settled(settings, request, entry)
         builds = plan_builds(request, entry, host)
+        check_prompts(settings, request, entry)
     except StudioError as error:
         problem = error.info
     sizes = {engine.manifest.id: engine.manifest.size_bytes for engine in engines if engine.usable}

@@ -3,8 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from backend.contracts import EngineProfile, EngineRequest, ImageLimits
+from backend.contracts import (
+    CalibrationChoices,
+    EngineProfile,
+    EngineRequest,
+    EngineSource,
+    ImageLimits,
+)
 from backend.engines.cache import Host
+from backend.engines.sources import source_of
 from backend.errors import Code, StudioError
 from backend.models.catalog import Entry
 from backend.quantize import recipes
@@ -71,6 +78,12 @@ def check_builder(request: EngineRequest, host: Host) -> None:
     raise StudioError(Code.INVALID_REQUEST, problem=problem)
 
 
+def is_calibrated(request: EngineRequest, entry: Entry) -> bool:
+    """Ready ONNX was calibrated by its makers."""
+    quantised = request.precision in recipes.QUANTISED
+    return quantised and source_of(request, entry) is EngineSource.EXPORT
+
+
 def check_unquantised(request: EngineRequest) -> None:
     """Refuse options of a calibration where there is none. Raises StudioError RECIPE_INVALID."""
     asked = {
@@ -125,14 +138,51 @@ def prompts_of(settings: Settings, request: EngineRequest, entry: Entry) -> Path
     return own if own.exists() else ASSETS / "calibration" / "prompts.txt"
 
 
+def settled(settings: Settings, request: EngineRequest, entry: Entry) -> EngineRequest:
+    """The request with its source named, and with no more pictures to watch than it has prompts of
+    its own, unless it says how many.
+
+    Raises StudioError PREEXPORTED_MISSING, PROMPTS_UNREADABLE.
+    """
+    changes: dict[str, object] = {"source": source_of(request, entry)}
+    if request.prompts is not None and request.calibration_prompts is None:
+        found = len(read_prompts(kept_prompts(settings.home, request.prompts)))
+        if found < CALIBRATION_PROMPTS:
+            changes["calibration_prompts"] = found
+    return request.model_copy(update=changes)
+
+
 def check_prompts(settings: Settings, request: EngineRequest, entry: Entry) -> None:
     """See that there are enough prompts for what is asked, if that is calibrated.
 
     Raises StudioError PROMPTS_UNREADABLE, RECIPE_INVALID.
     """
-    if request.precision not in recipes.QUANTISED:
+    if not is_calibrated(request, entry):
         return
     wanted = recipe_of(request, entry).samples
     found = len(read_prompts(prompts_of(settings, request, entry)))
     if wanted > found:
         raise recipes.invalid(f"{wanted} pictures are to be watched, but there are {found} prompts")
+
+
+def calibration_choices(
+    settings: Settings, request: EngineRequest, entry: Entry
+) -> CalibrationChoices | None:
+    """What can be chosen of the request's calibration; None where nothing is calibrated."""
+    if not is_calibrated(request, entry):
+        return None
+    usual = recipe_of(EngineRequest(model=entry.id, precision=request.precision), entry)
+    try:
+        found = len(read_prompts(prompts_of(settings, request, entry)))
+    except StudioError:
+        found = 0
+    own = request.prompts is not None and found > 0
+    return CalibrationChoices(
+        levels=recipes.levels_of(entry.family.name, request.precision),
+        level=usual.level,
+        prompts=min(usual.samples, found) if own else usual.samples,
+        prompts_found=found,
+        steps=usual.steps,
+        smoothquant_alpha=usual.smoothquant_alpha,
+        percentile=usual.percentile,
+    )

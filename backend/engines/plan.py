@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from backend.contracts import EngineProfile, EngineRequest, EngineSource, Precision, Runtime
 from backend.engines.cache import EngineKey, Host
 from backend.engines.host import CPU, edition_for
-from backend.engines.options import check_builder, check_unquantised, recipe_of
+from backend.engines.options import check_builder, check_unquantised, is_calibrated, recipe_of
 from backend.engines.sources import fingerprint, module_precisions, source_of
 from backend.errors import Code, StudioError
 from backend.models.catalog import Entry
-from backend.quantize.recipes import QUANTISED
 
 DEFAULT_TARGET = "sm121"
 """What is built for where there is no GPU: a DGX Spark."""
@@ -83,7 +82,7 @@ def plan_builds(request: EngineRequest, entry: Entry, host: Host) -> tuple[Modul
         request.refit,
     )
     calibration = None
-    if request.precision in QUANTISED and source is EngineSource.EXPORT:
+    if is_calibrated(request, entry):
         calibration = (recipe_of(request, entry), request.prompts)
     else:
         check_unquantised(request)

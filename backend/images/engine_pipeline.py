@@ -41,9 +41,9 @@ def load_engine_pipeline(
     device: torch.device,
     kernels: Path,
 ) -> DiffusionPipeline:
-    """The pipeline in `folder` with engines in the place of its modules. Its tokenizers, scheduler
-    and configurations are read; its weights are not. `kernels` is the folder in which compiled
-    kernels are kept.
+    """The pipeline in `folder` with engines in the place of its modules; one that has none is left
+    out. Its tokenizers, scheduler and configurations are read; its weights are not. `kernels` is
+    the folder in which compiled kernels are kept.
 
     Raises what the runtimes raise.
     """
@@ -82,9 +82,9 @@ def _flux(folder: Path, run: Mapping[str, Run], device: torch.device) -> FluxPip
         scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
         tokenizer=_tokenizer(folder / "tokenizer"),
         tokenizer_2=_tokenizer(folder / "tokenizer_2"),
-        text_encoder=_FluxEncoder(run["text_encoder"], device),
-        text_encoder_2=_FluxEncoder(run["text_encoder_2"], device),
-        transformer=_Transformer(run["transformer"], device, FrozenDict(transformer)),
+        text_encoder=_module(run, "text_encoder", _FluxEncoder, device),
+        text_encoder_2=_module(run, "text_encoder_2", _FluxEncoder, device),
+        transformer=_module(run, "transformer", _Transformer, device, FrozenDict(transformer)),
         vae=_vae(folder, run, device),
     )
 
@@ -97,9 +97,9 @@ def _sdxl(folder: Path, run: Mapping[str, Run], device: torch.device) -> StableD
         scheduler=EulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
         tokenizer=_tokenizer(folder / "tokenizer"),
         tokenizer_2=_tokenizer(folder / "tokenizer_2"),
-        text_encoder=_SdxlEncoder(run["text_encoder"], device),
-        text_encoder_2=_SdxlEncoder(run["text_encoder_2"], device, projected),
-        unet=_Unet(run["unet"], device, FrozenDict(unet)),
+        text_encoder=_module(run, "text_encoder", _SdxlEncoder, device),
+        text_encoder_2=_module(run, "text_encoder_2", _SdxlEncoder, device, projected),
+        unet=_module(run, "unet", _Unet, device, FrozenDict(unet)),
         vae=_vae(folder, run, device),
         force_zeros_for_empty_prompt=index.get("force_zeros_for_empty_prompt", True),
     )
@@ -115,9 +115,19 @@ def _tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def _vae(folder: Path, run: Mapping[str, Run], device: torch.device) -> "_Vae":
+def _vae(folder: Path, run: Mapping[str, Run], device: torch.device) -> "_EngineModule | None":
     config = AutoencoderKL.load_config(folder / "vae")
-    return _Vae(run["vae_decoder"], device, FrozenDict(config))
+    return _module(run, "vae_decoder", _Vae, device, FrozenDict(config))
+
+
+def _module(
+    run: Mapping[str, Run],
+    name: str,
+    kind: "type[_EngineModule]",
+    device: torch.device,
+    config: Any = None,
+) -> "_EngineModule | None":
+    return kind(run[name], device, config) if name in run else None
 
 
 class _EngineModule(torch.nn.Module):

@@ -33,7 +33,7 @@ class Stopwatch:
     decode_s: float = 0.0
 
     def loaded(self, seconds: float) -> None:
-        self.load_s = seconds
+        self.load_s += seconds
 
     @property
     def total_s(self) -> float:
@@ -66,16 +66,22 @@ def generate(context: JobContext, settings: Settings, pool: ModelPool) -> dict[s
         device,
         watch.loaded,
     ) as held:
-        scale = held.pipeline.vae_scale_factor
+        context.report("encode")
+        encoded = encode(held, request, entry.limits.max_prompt_tokens, watch)
+        pipeline = held.painter()
+        scale = pipeline.vae_scale_factor
         previews = previews_of(settings, entry, request, context.row.id, scale)
         try:
-            images = _paint_all(context, settings, entry, request, held, previews, watch)
+            images = _paint_all(
+                context, settings, entry, request, pipeline, encoded, previews, watch
+            )
         finally:
             previews.clean_up()
+        unloaded = held.parts.in_turns
         if device.type == "cuda":
             context.peak_memory_bytes = peak_bytes(device)
     return GenerateResult(
-        images=tuple(images), metrics=_metrics(context, request, watch, device)
+        images=tuple(images), metrics=_metrics(context, request, watch, device, unloaded)
     ).model_dump(mode="json")
 
 
@@ -97,12 +103,11 @@ def _paint_all(
     settings: Settings,
     entry: Entry,
     request: GenerateRequest,
-    held: Resident,
+    pipeline: DiffusionPipeline,
+    encoded: dict[str, torch.Tensor],
     previews: Previews,
     watch: Stopwatch,
 ) -> list[ImageResult]:
-    context.report("encode")
-    encoded = encode(held, request, entry.limits.max_prompt_tokens, watch)
     images: list[ImageResult] = []
     for index in range(request.count):
         seed = (request.seed + index) % (MAX_SEED + 1)
@@ -110,7 +115,7 @@ def _paint_all(
         if request.count > 1:
             place = text("job.image", index=index + 1, count=request.count, seed=str(seed))
             context.report("denoise", 0, request.steps, message=place)
-        picture = paint(context, one, held.pipeline, encoded, previews, watch)
+        picture = paint(context, one, pipeline, encoded, previews, watch)
         context.report("save")
         file = settings.outputs / context.row.id / f"{entry.id}-{seed}.png"
         save_png(picture, file, one)
@@ -123,16 +128,16 @@ def _paint_all(
 def encode(
     held: Resident, request: GenerateRequest, max_tokens: int, watch: Stopwatch
 ) -> dict[str, torch.Tensor]:
-    started = time.perf_counter()
+    started, loaded_s = time.perf_counter(), watch.load_s
     guided = request.guidance > 1
-    encoded = held.prompts.embeddings(
+    encoded = held.encode(
         (request.prompt, request.negative_prompt, str(guided)),
-        lambda: encode_prompt(
-            held.pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
+        lambda pipeline: encode_prompt(
+            pipeline, request.prompt, request.negative_prompt, request.guidance, max_tokens
         ),
     )
-    synchronize(held.device)
-    watch.encode_s = time.perf_counter() - started
+    synchronize(held.parts.device)
+    watch.encode_s = time.perf_counter() - started - (watch.load_s - loaded_s)
     return encoded
 
 
@@ -181,7 +186,11 @@ def paint(
 
 
 def _metrics(
-    context: JobContext, request: GenerateRequest, watch: Stopwatch, device: torch.device
+    context: JobContext,
+    request: GenerateRequest,
+    watch: Stopwatch,
+    device: torch.device,
+    encoders_unloaded: bool,
 ) -> GenerateMetrics:
     step_s = watch.denoise_s / (request.steps * request.count)
     first_event_at = context.first_event_at or time.time()
@@ -195,6 +204,7 @@ def _metrics(
         decode_ms=watch.decode_s * 1000 / request.count,
         peak_memory_bytes=context.peak_memory_bytes,
         memory_kind="gpu" if device.type == "cuda" else "cpu",
+        encoders_unloaded=encoders_unloaded,
         runtime=request.runtime,
         precision=request.precision,
         device=device_name(device),

@@ -1,5 +1,6 @@
 """From a model's folder to a diffusers pipeline on a device."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import diffusers
@@ -15,9 +16,14 @@ from backend.models.families import family_of
 
 
 def load_pipeline(
-    folder: Path, model: str, precision: Precision, device: torch.device
+    folder: Path,
+    model: str,
+    precision: Precision,
+    device: torch.device,
+    left_out: Collection[str] = (),
 ) -> DiffusionPipeline:
-    """The pipeline in `folder` (diffusers' layout, safetensors only) in one precision throughout.
+    """The pipeline in `folder` (diffusers' layout, safetensors only) in one precision throughout,
+    without the components `left_out`.
 
     Raises StudioError MODEL_FILES_CORRUPTED when the files do not make a whole pipeline.
     """
@@ -35,6 +41,7 @@ def load_pipeline(
             variant=variant,
             local_files_only=True,
             use_safetensors=True,
+            **dict.fromkeys(left_out),
         )
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise files.corrupted(model, "it cannot be loaded", repr(error)) from error

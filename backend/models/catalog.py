@@ -44,6 +44,7 @@ class KnownModel:
     licence: str
     parameters: int
     """In all components together, each counted once."""
+    encoder_parameters: int
     family: Family
     limits: ImageLimits
     engine_precisions: tuple[Precision, ...]
@@ -56,6 +57,7 @@ KNOWN = (
         repo="black-forest-labs/FLUX.1-dev",
         licence="FLUX.1 [dev] Non-Commercial License",
         parameters=16_870_000_000,
+        encoder_parameters=4_885_000_000,
         family=FLUX,
         limits=flux.limits({}),
         engine_precisions=(Precision.BF16, Precision.FP8, Precision.NVFP4),
@@ -66,6 +68,7 @@ KNOWN = (
         repo="black-forest-labs/FLUX.1-schnell",
         licence="Apache-2.0",
         parameters=16_860_000_000,
+        encoder_parameters=4_885_000_000,
         family=FLUX,
         limits=flux.limits({}, max_prompt_tokens=256, guided=False),
         engine_precisions=(Precision.FP16, Precision.BF16, Precision.FP8, Precision.NVFP4),
@@ -76,6 +79,7 @@ KNOWN = (
         repo="stabilityai/stable-diffusion-xl-base-1.0",
         licence="CreativeML Open RAIL++-M",
         parameters=3_470_000_000,
+        encoder_parameters=818_000_000,
         family=SDXL,
         limits=SDXL.limits({}),
         engine_precisions=(Precision.FP16, Precision.BF16, Precision.INT8, Precision.FP8),
@@ -93,6 +97,8 @@ class Entry:
     source: str
     folder: Path | None
     parameters: int
+    encoder_parameters: int
+    """Of these, in the text encoders."""
     size_bytes: int
     family: Family
     limits: ImageLimits
@@ -108,7 +114,17 @@ class Entry:
     torch. `folder` where its weights are here too."""
 
     def memory_bytes(self, precision: Precision) -> int:
+        """Of all its parts together."""
         return int(self.parameters * BYTES_PER_PARAMETER[precision] * WORKING_SHARE)
+
+    def encoder_bytes(self, precision: Precision) -> int:
+        """Of its text encoders."""
+        return int(self.encoder_parameters * BYTES_PER_PARAMETER[precision] * WORKING_SHARE)
+
+    def least_memory_bytes(self, precision: Precision) -> int:
+        """What it cannot do with less than: text encoders and the rest in turns."""
+        encoders = self.encoder_bytes(precision)
+        return max(encoders, self.memory_bytes(precision) - encoders)
 
 
 def find_models(settings: Settings) -> dict[str, Entry]:
@@ -148,12 +164,13 @@ def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entr
     if family is None:
         return None
     manifest: Manifest = {}
-    parameters, problem, limits = 0, "", None
+    parameters, encoders, problem, limits = 0, 0, "", None
     try:
         files.read_json(folder / "model_index.json", folder.name)
         if (folder / "manifest.json").exists():
             manifest = files.read_json(folder / "manifest.json", folder.name)
         parameters = files.count_parameters(folder, folder.name)
+        encoders = _count_encoders(folder, folder.name, family)
         limits = family.read_limits(folder, manifest)
         _check_scheduler(folder, family)
     except StudioError as error:
@@ -165,6 +182,7 @@ def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entr
         source=str(folder),
         folder=folder,
         parameters=parameters,
+        encoder_parameters=encoders,
         size_bytes=files.folder_bytes(folder),
         family=family,
         limits=limits or family.limits(manifest),
@@ -173,6 +191,16 @@ def _read_folder(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> Entr
         digests=dict(manifest.get("sha256", {})),
         problem=problem,
         settings_folder=folder,
+    )
+
+
+def _count_encoders(folder: Path, model: str, family: Family) -> int:
+    """Raises StudioError MODEL_FILES_CORRUPTED."""
+    variant = files.variant_of(folder)
+    return sum(
+        files.count_in_file(file, model)
+        for name in family.text_encoders
+        for file in files.component_files(folder, name, variant)
     )
 
 
@@ -196,10 +224,11 @@ def _from_hub(known: KnownModel) -> Entry:
     snapshot = snapshot_of(known.repo)
     names = names_in(snapshot)
     folder = None if layouts.PIPELINE.lacks(names) else snapshot
-    parameters, problem = known.parameters, ""
+    parameters, encoders, problem = known.parameters, known.encoder_parameters, ""
     if folder is not None:
         try:
             parameters = files.count_parameters(folder, known.id)
+            encoders = _count_encoders(folder, known.id, known.family)
         except StudioError as error:
             problem = str(error.info.values["problem"])
     return Entry(
@@ -209,6 +238,7 @@ def _from_hub(known: KnownModel) -> Entry:
         source=known.repo,
         folder=folder,
         parameters=parameters,
+        encoder_parameters=encoders,
         size_bytes=parameters * BYTES_PER_PARAMETER[Precision.BF16],
         family=known.family,
         limits=known.limits,
@@ -255,22 +285,20 @@ def describe(entry: Entry, machine: Machine, resident: dict[str, int]) -> Model:
 def _variant(
     entry: Entry, precision: Precision, machine: Machine, resident: dict[str, int]
 ) -> Variant:
-    needed = entry.memory_bytes(precision)
     key = variant_key(entry.id, precision, Runtime.TORCH)
-    state, reason = _standing(entry, precision, needed, machine)
+    state, reason = _standing(entry, precision, machine)
     return Variant(
         precision=precision,
         runtime=Runtime.TORCH,
         state=state,
         reason=reason,
         loaded=key in resident,
-        memory_bytes=resident.get(key, needed),
+        memory_bytes=resident.get(key, entry.memory_bytes(precision)),
     )
 
 
-def _standing(
-    entry: Entry, precision: Precision, needed: int, machine: Machine
-) -> tuple[VariantState, Text]:
+def _standing(entry: Entry, precision: Precision, machine: Machine) -> tuple[VariantState, Text]:
+    needed = entry.least_memory_bytes(precision)
     if needed > machine.total_bytes:
         sizes: dict[str, Value] = {"needed_bytes": needed, "total_bytes": machine.total_bytes}
         reason = text("variant.too_large", **sizes)

@@ -30,7 +30,7 @@ class ModelPool:
     ) -> None:
         self.budget_bytes = budget_bytes
         self._held_bytes = held_bytes
-        self._collect = collect
+        self.collect = collect
         self._lock = threading.RLock()
         self._resident: OrderedDict[str, _Resident] = OrderedDict()
         self._reserved: dict[str, int] = {}
@@ -131,7 +131,7 @@ class ModelPool:
 
     def _drop(self, key: str) -> None:
         del self._resident[key]
-        self._collect()
+        self.collect()
 
     def _too_large(self, key: str, needed_bytes: int, busy_bytes: int) -> StudioError:
         return StudioError(

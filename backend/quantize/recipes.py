@@ -99,6 +99,15 @@ FAMILIES = {
 QUANTISED = (Precision.INT8, Precision.FP8, Precision.NVFP4)
 
 
+def levels_of(family: str, precision: Precision) -> tuple[float, ...]:
+    """The levels that a precision has: convolutions, all of level 1, are never NVFP4.
+
+    Raises StudioError RECIPE_INVALID.
+    """
+    known = _family(family).levels
+    return tuple(level for level in known if level > 1 or precision is not Precision.NVFP4)
+
+
 def default_level(family: str, precision: Precision) -> float:
     """INT8 is for GPUs without FP8, which level 4 needs. Raises StudioError RECIPE_INVALID."""
     known = _family(family)

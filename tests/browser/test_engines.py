@@ -55,8 +55,8 @@ def built(
         cookies = context.cookies()
         context.close()
         studio = Studio(server.settings)
-        (pictures,) = studio.history(None, kinds=(JobKind.GENERATE,)).jobs
-        done = studio.wait(pictures.id, None, BUILD_PATIENCE_S)
+        (pictures,) = studio.jobs.history(None, kinds=(JobKind.GENERATE,)).jobs
+        done = studio.jobs.wait(pictures.id, None, BUILD_PATIENCE_S)
         assert done.state is JobState.SUCCEEDED, done.error
         request = EngineRequest(
             model="demo-flux",
@@ -66,7 +66,7 @@ def built(
             calibration_prompts=2,
             calibration_steps=4,
         )
-        built = studio.wait(studio.build_engine(request, None), None, BUILD_PATIENCE_S)
+        built = studio.jobs.wait(studio.engines.build(request, None), None, BUILD_PATIENCE_S)
         assert built.state is JobState.SUCCEEDED, built.error
         studio.close()
         yield server, cookies  # type: ignore[misc]
@@ -104,10 +104,10 @@ def view(built: tuple[Server, Any]) -> EngineView:
     studio = Studio(built[0].settings)
     found = next(
         one.manifest.id
-        for one in studio.engines()
+        for one in studio.engines.all()
         if (one.manifest.module, one.manifest.precision) == ("transformer", Precision.INT8)
     )
-    shown = studio.inspect_engine(found)
+    shown = studio.engines.inspect(found)
     studio.close()
     assert len(shown.layers) > len(shown.fused) > 100
     return shown
@@ -187,7 +187,22 @@ def test_the_form_says_what_a_build_needs_and_refuses_what_cannot_work(engines: 
     engines.fill("#build-min_side", "128")
     expect(engines.locator("#build-go")).to_be_enabled()
     engines.select_option("#build-sizes", "any")
+    engines.select_option("#build-precision", "int8")
+    engines.locator(".e-advanced summary").click()
+    engines.fill("#build-alpha", "1.5")
+    expect(form.locator(".s-error")).to_have_attribute("data-code", "RECIPE_INVALID")
+    engines.fill("#build-alpha", "")
+    own = b"a red circle\na star\n"
+    engines.set_input_files(
+        "#build-own_prompts", {"name": "own.txt", "mimeType": "text/plain", "buffer": own}
+    )
+    expect(form.locator(".e-own")).to_contain_text("2 prompts in your file")
+    expect(engines.locator("#build-prompts")).to_have_attribute("placeholder", "2")
+    expect(engines.locator("#build-go")).to_be_enabled()
+    form.locator(".e-own button").click()
+    expect(engines.locator("#build-prompts")).to_have_attribute("placeholder", "32")
     engines.select_option("#build-precision", "fp32")
+    expect(engines.locator("#build-alpha")).to_have_count(0)
     expect(engines.locator("#build-go")).to_be_disabled()
 
 
@@ -253,11 +268,11 @@ def test_an_engine_is_deleted_with_two_presses_and_built_again(
     engines: Page, built: tuple[Server, Any]
 ) -> None:
     studio = Studio(built[0].settings)
-    (encoder,) = (e for e in studio.engines() if e.manifest.module == "text_encoder")
+    (encoder,) = (e for e in studio.engines.all() if e.manifest.module == "text_encoder")
     delete = row(engines, "text_encoder").get_by_role("button", name="Delete")
     delete.click()
     expect(row(engines, "text_encoder")).to_contain_text("for good?")
-    assert len(studio.engines()) == 5
+    assert len(studio.engines.all()) == 5
     delete.click()
     expect(row(engines, "text_encoder")).to_have_count(0)
     group = group_of(engines)
@@ -267,12 +282,12 @@ def test_an_engine_is_deleted_with_two_presses_and_built_again(
     expect(engines.locator("#engine-jobs")).to_contain_text("Export")
     expect(row(engines, "text_encoder")).to_have_count(1, timeout=BUILD_PATIENCE_S * 1000)
     expect(group).to_contain_text("Ready: engines for all its modules.")
-    (again,) = (e for e in studio.engines() if e.manifest.module == "text_encoder")
+    (again,) = (e for e in studio.engines.all() if e.manifest.module == "text_encoder")
     assert again.manifest.id == encoder.manifest.id
     assert again.manifest.created_at > encoder.manifest.created_at
-    rebuilt = studio.rebuild_engine(again.manifest.id, None)
-    assert studio.job(rebuilt, None).request["again"]
-    studio.cancel(rebuilt, None)
+    rebuilt = studio.engines.rebuild(again.manifest.id, None)
+    assert studio.jobs.get(rebuilt, None).request["again"]
+    studio.jobs.cancel(rebuilt, None)
     studio.close()
 
 

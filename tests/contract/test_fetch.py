@@ -174,7 +174,7 @@ def test_the_page_asks_for_a_download_and_for_what_it_would_take(
     client: TestClient, studio: Studio
 ) -> None:
     job_id = client.post("/studio/fetch", json={"model": "flux.1-schnell"}).json()["job"]
-    assert studio.job(job_id, f"visitor:{VISITOR}").kind is JobKind.FETCH
+    assert studio.jobs.get(job_id, f"visitor:{VISITOR}").kind is JobKind.FETCH
     plan = client.post("/studio/fetch/plan", json={"model": "flux.1-schnell"}).json()
     assert plan["problem"]["code"] == Code.HUB_OFFLINE_INCOMPLETE
     assert "오프라인" in plan["problem"]["message"]

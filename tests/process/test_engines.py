@@ -28,6 +28,7 @@ from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.painting import Painter
 from tests.support import OWNER, PATIENCE_S, await_phase, request, running_worker
 from tests.tiny_flux import NAME
 
@@ -52,7 +53,7 @@ def built(
 
 def build(studio: Studio, **values: object) -> dict[str, object]:
     asked = EngineRequest.model_validate({"model": NAME} | QUICK | values)
-    job = studio.wait(studio.build_engine(asked, OWNER), OWNER, BUILD_PATIENCE_S)
+    job = studio.jobs.wait(studio.engines.build(asked, OWNER), OWNER, BUILD_PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.result
     return job.result
@@ -60,7 +61,7 @@ def build(studio: Studio, **values: object) -> dict[str, object]:
 
 def picture(studio: Studio, **values: object) -> np.ndarray:
     asked = request(model=NAME, width=256, height=256, steps=8, **values)
-    job = studio.wait(studio.generate(asked, OWNER), OWNER, PATIENCE_S)
+    job = studio.jobs.wait(studio.pictures.generate(asked, OWNER), OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     return np.asarray(Image.open(job.images[0].path)).astype(np.float64)
 
@@ -78,6 +79,14 @@ def test_pictures_through_engines_differ_as_much_as_their_precision(built: Studi
     assert np.abs(fp32 - reference).max() <= 1
     assert 15 < psnr(int8, reference) < 60
     assert 20 < psnr(fp8, reference) < 60
+
+
+def test_engines_take_turns_with_those_of_the_text_encoders(built: Studio) -> None:
+    asked = request(model=NAME, steps=2, width=64, height=64, runtime=Runtime.ONNXRUNTIME)
+    whole = Painter(built.settings, 1 << 40).paint(asked)
+    turns = Painter(built.settings, 1 << 40, "unload").paint(asked)
+    assert (whole.loaded, turns.loaded) == (["whole"], ["encoders", "painter"])
+    assert (turns.pixels == whole.pixels).all()
 
 
 def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
@@ -104,14 +113,14 @@ def test_a_rebuild_that_goes_on_leaves_what_it_has_rebuilt_already(built: Studio
 
 
 def test_variants_with_engines_are_ready(built: Studio) -> None:
-    variants = {(v.precision, v.runtime): v for v in built.model(NAME).variants}
+    variants = {(v.precision, v.runtime): v for v in built.models.find(NAME).variants}
     ready = variants[Precision.INT8, Runtime.ONNXRUNTIME]
     assert ready.state is VariantState.READY
     assert ready.memory_bytes > 0
 
 
 def test_manifests_tell_how_each_engine_was_checked_and_run(built: Studio) -> None:
-    for engine in built.engines():
+    for engine in built.engines.all():
         made = engine.manifest
         assert made.check is not None and made.check.key == "check.onnxruntime"
         assert made.validated is True
@@ -126,7 +135,7 @@ def test_manifests_tell_how_each_engine_was_checked_and_run(built: Studio) -> No
 def test_a_tensorrt_engine_is_listed_for_the_gpu_that_it_is_for(built: Studio) -> None:
     made = build(built, precision="fp32", module="text_encoder", target="sm121")
     assert isinstance(made["engines"], list)
-    view = built.inspect_engine(made["engines"][0])
+    view = built.engines.inspect(made["engines"][0])
     manifest = view.engine.manifest
     assert (manifest.target, manifest.runtime) == ("sm121", Runtime.TENSORRT)
     assert view.engine.state is EngineState.OTHER_GPU
@@ -138,7 +147,9 @@ def test_a_tensorrt_engine_is_listed_for_the_gpu_that_it_is_for(built: Studio) -
 
 
 def test_an_engine_whose_file_was_cut_in_half_is_broken(built: Studio, tmp_path: Path) -> None:
-    made = next(e.manifest for e in built.engines() if e.manifest.runtime is Runtime.ONNXRUNTIME)
+    made = next(
+        e.manifest for e in built.engines.all() if e.manifest.runtime is Runtime.ONNXRUNTIME
+    )
     here = Host("cpu", None, None, {"onnxruntime": made.version})
     for name in (ONNX, f"{ONNX}.data"):
         folder = tmp_path / name
@@ -157,7 +168,7 @@ def test_what_does_not_fit_is_refused_before_a_phase_begins(tmp_path: Path) -> N
     try:
         with running_worker(small.settings, "small"):
             asked = EngineRequest(model="demo-flux", precision=Precision.FP32)
-            job = small.wait(small.build_engine(asked, OWNER), OWNER, PATIENCE_S)
+            job = small.jobs.wait(small.engines.build(asked, OWNER), OWNER, PATIENCE_S)
         assert job.error is not None and job.error.code is Code.MODEL_TOO_LARGE
         assert not (small.settings.home / "onnx").exists()
     finally:
@@ -169,7 +180,7 @@ def test_an_engine_that_was_cut_is_broken_and_one_of_another_version_stale(
 ) -> None:
     engine = next(
         engine
-        for engine in built.engines()
+        for engine in built.engines.all()
         if (engine.manifest.precision, engine.manifest.runtime)
         == (Precision.INT8, Runtime.ONNXRUNTIME)
     )
@@ -191,28 +202,28 @@ def test_an_engine_that_was_cut_is_broken_and_one_of_another_version_stale(
 
 
 def test_a_cancelled_build_leaves_nothing_that_is_listed(built: Studio) -> None:
-    before = {engine.manifest.id for engine in built.engines()}
+    before = {engine.manifest.id for engine in built.engines.all()}
     asked = EngineRequest(
         model=NAME, precision=Precision.INT8, calibration_prompts=60, calibration_steps=20
     )
-    job_id = built.build_engine(asked, OWNER)
+    job_id = built.engines.build(asked, OWNER)
     await_phase(built, job_id, "calibrate", 1)
-    built.cancel(job_id, OWNER)
-    assert built.wait(job_id, OWNER, PATIENCE_S).state is JobState.CANCELLED
-    assert {engine.manifest.id for engine in built.engines()} == before
+    built.jobs.cancel(job_id, OWNER)
+    assert built.jobs.wait(job_id, OWNER, PATIENCE_S).state is JobState.CANCELLED
+    assert {engine.manifest.id for engine in built.engines.all()} == before
 
 
 def test_a_deleted_engine_is_gone_and_its_variant_wants_it_again(built: Studio) -> None:
     denoiser = next(
         engine.manifest.id
-        for engine in built.engines()
+        for engine in built.engines.all()
         if engine.manifest.id.startswith(f"{NAME}.transformer.fp8.onnxruntime")
     )
-    assert built.delete_engine(denoiser) > 1_000_000
+    assert built.engines.delete(denoiser) > 1_000_000
     with pytest.raises(StudioError) as refusal:
-        built.inspect_engine(denoiser)
+        built.engines.inspect(denoiser)
     assert refusal.value.code is Code.ENGINE_NOT_FOUND
-    variants = {(v.precision, v.runtime): v.state for v in built.model(NAME).variants}
+    variants = {(v.precision, v.runtime): v.state for v in built.models.find(NAME).variants}
     assert variants[Precision.FP8, Runtime.ONNXRUNTIME] is VariantState.BUILDABLE
     with pytest.raises(StudioError) as refusal:
         picture(built, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP8)

@@ -66,7 +66,7 @@ class World:
         self.worker = Worker(self.studio.settings)
 
     def ended(self, job_id: str) -> JobSnapshot:
-        return self.studio.wait(job_id, OWNER, PATIENCE_S)
+        return self.studio.jobs.wait(job_id, OWNER, PATIENCE_S)
 
     def sent(self) -> int:
         return sum(self.hub.sent.values())
@@ -138,7 +138,7 @@ def test_a_plan_says_which_repository_refuses_and_where_to_ask(
     world: World, obstacle: Callable[[World], None], code: Code, repo: str
 ) -> None:
     obstacle(world)
-    plan = world.studio.plan_fetch(FetchRequest.model_validate(READY))
+    plan = world.studio.models.plan_fetch(FetchRequest.model_validate(READY))
     assert plan.problem
     assert plan.problem.code is code
     refused = next(one for one in plan.repos if one.problem)
@@ -146,7 +146,9 @@ def test_a_plan_says_which_repository_refuses_and_where_to_ask(
 
 
 def test_a_plan_says_what_is_to_be_fetched_and_what_does_not_fit(world: World) -> None:
-    plan = world.studio.plan_fetch(EngineRequest(model="flux.1-dev", precision=Precision.FP8))
+    plan = world.studio.models.plan_fetch(
+        EngineRequest(model="flux.1-dev", precision=Precision.FP8)
+    )
     assert plan.problem is None
     onnx, around = plan.repos
     assert {file.name.rpartition("/")[0] for file in onnx.files} == {
@@ -154,11 +156,11 @@ def test_a_plan_says_what_is_to_be_fetched_and_what_does_not_fit(world: World) -
     }  # fmt: skip
     assert not any(file.name.endswith(".safetensors") for file in around.files)
     assert plan.missing_bytes == plan.total_bytes == onnx.total_bytes + around.total_bytes
-    whole = world.studio.plan_fetch(FetchRequest(model="flux.1-dev"))
+    whole = world.studio.models.plan_fetch(FetchRequest(model="flux.1-dev"))
     assert {file.name for file in whole.repos[0].files} == set(world.files)
     assert 0 < whole.missing_bytes < whole.disk_free_bytes
     world.hub.repos[BASE].sizes[DENOISER] = 10**17
-    small = world.studio.plan_fetch(FetchRequest(model="flux.1-dev"))
+    small = world.studio.models.plan_fetch(FetchRequest(model="flux.1-dev"))
     world.hub.repos[BASE].sizes.clear()
     assert small.problem
     assert small.problem.code is Code.DISK_SPACE_LOW
@@ -174,7 +176,7 @@ def test_what_does_not_come_from_the_hub_is_not_fetched(world: World) -> None:
         (READY | {"source": "export"}, Code.INVALID_REQUEST),
     ):
         with pytest.raises(StudioError) as refusal:
-            world.studio.fetch(FetchRequest.model_validate(request), OWNER)
+            world.studio.models.fetch(FetchRequest.model_validate(request), OWNER)
         assert refusal.value.code is code
 
 
@@ -184,12 +186,12 @@ def test_a_build_without_access_to_either_repository_fetches_nothing(
 ) -> None:
     world.hub.refused.add(repo)
     request = EngineRequest(model="flux.1-dev", precision=Precision.FP8)
-    job = world.ended(world.studio.build_engine(request, OWNER))
+    job = world.ended(world.studio.engines.build(request, OWNER))
     assert job.error
     assert job.error.code is Code.HUB_ACCESS_DENIED
     assert f"https://huggingface.co/{repo}" in job.error.hint()
     assert world.sent() == 0
-    assert not world.studio.engines()
+    assert not world.studio.engines.all()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -199,30 +201,30 @@ def test_a_full_disk_and_a_wrong_digest_leave_nothing_that_is_built(world: World
     begun = storage_of(ONNX) / "blobs" / f"{etag(data)}.incomplete"
     begun.parent.mkdir(parents=True, exist_ok=True)
     begun.symlink_to("/dev/full")
-    job_id = world.studio.build_engine(request, OWNER)
+    job_id = world.studio.engines.build(request, OWNER)
     error = world.ended(job_id).error
     assert error
     assert error.code is Code.DISK_FULL
     begun.unlink()
     world.hub.damaged = True
-    world.studio.retry(job_id, OWNER)
+    world.studio.jobs.retry(job_id, OWNER)
     error = world.ended(job_id).error
     assert error
     assert error.code is Code.MODEL_FILES_CORRUPTED
-    assert not world.studio.engines()
+    assert not world.studio.engines.all()
     assert not list((world.studio.settings.home).glob("engines/*"))
 
 
 def test_engines_are_built_of_ready_onnx_without_the_models_weights(world: World) -> None:
     studio, hub = world.studio, world.hub
     request = EngineRequest(model="flux.1-dev", precision=Precision.FP8)
-    job = world.ended(studio.build_engine(request, OWNER))
+    job = world.ended(studio.engines.build(request, OWNER))
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.request["source"] == EngineSource.PREEXPORTED
-    assert {engine.manifest.module for engine in studio.engines()} == {
+    assert {engine.manifest.module for engine in studio.engines.all()} == {
         "text_encoder", "text_encoder_2", "transformer", "vae_decoder",
     }  # fmt: skip
-    for engine in studio.engines():
+    for engine in studio.engines.all():
         made = engine.manifest
         assert engine.state is EngineState.OTHER_GPU
         assert made.source is EngineSource.PREEXPORTED
@@ -231,19 +233,21 @@ def test_engines_are_built_of_ready_onnx_without_the_models_weights(world: World
         assert made.check
         assert "ready ONNX" in made.check.render()
         assert made.precision is (Precision.FP8 if made.module == "transformer" else Precision.BF16)
-        assert studio.inspect_engine(made.id).layers
+        assert studio.engines.inspect(made.id).layers
     assert DENOISER not in hub.sent
-    torch = [v for v in studio.model("flux.1-dev").variants if v.runtime is Runtime.TORCH]
+    torch = [v for v in studio.models.find("flux.1-dev").variants if v.runtime is Runtime.TORCH]
     assert {variant.state for variant in torch} <= {
         VariantState.DOWNLOADABLE, VariantState.IMPOSSIBLE,
     }  # fmt: skip
 
-    variants = {(v.precision, v.runtime): v.state for v in studio.model("flux.1-dev").variants}
+    variants = {
+        (v.precision, v.runtime): v.state for v in studio.models.find("flux.1-dev").variants
+    }
     assert variants[Precision.FP8, Runtime.TENSORRT] is VariantState.OTHER_GPU
     assert variants[Precision.BF16, Runtime.TENSORRT] is VariantState.DOWNLOADABLE
 
     asked = len(hub.requests)
-    again = world.ended(studio.build_engine(request, OWNER))
+    again = world.ended(studio.engines.build(request, OWNER))
     assert again.result
     assert again.result["built"] == 0
     assert len(hub.requests) == asked, "what is here is built from without asking the hub"
@@ -253,7 +257,7 @@ def test_engines_outlive_the_onnx_that_they_were_built_of(world: World) -> None:
     cached = storage_of(ONNX)
     aside = cached.with_name("aside")
     cached.rename(aside)
-    assert {engine.state for engine in world.studio.engines()} == {EngineState.OTHER_GPU}
+    assert {engine.state for engine in world.studio.engines.all()} == {EngineState.OTHER_GPU}
     aside.rename(cached)
 
 
@@ -261,18 +265,18 @@ def test_a_check_of_a_model_begins_by_fetching_it_and_is_stopped_within_a_second
     world: World,
 ) -> None:
     world.hub.hold.clear()
-    job_id = world.studio.verify(VerifyRequest(model="flux.1-schnell"), OWNER)
+    job_id = world.studio.models.verify(VerifyRequest(model="flux.1-schnell"), OWNER)
     await_phase(world.studio, job_id, "fetch", 1_000_000)
-    world.studio.cancel(job_id, OWNER)
-    assert world.studio.wait(job_id, OWNER, 1.0).state is JobState.CANCELLED
+    world.studio.jobs.cancel(job_id, OWNER)
+    assert world.studio.jobs.wait(job_id, OWNER, 1.0).state is JobState.CANCELLED
 
 
 def test_a_fetch_goes_on_after_its_worker_was_killed(world: World) -> None:
     studio, hub = world.studio, world.hub
     request = FetchRequest(model="flux.1-schnell")
-    here, asked = studio.plan_fetch(request).here_bytes, len(hub.requests)
+    here, asked = studio.models.plan_fetch(request).here_bytes, len(hub.requests)
     hub.hold.clear()
-    job_id = studio.fetch(request, OWNER)
+    job_id = studio.models.fetch(request, OWNER)
     running = await_phase(studio, job_id, "fetch", here + 1_000_000)
     assert running.total == sum(map(len, world.files.values()))
     world.restart_worker()
@@ -287,9 +291,9 @@ def test_a_fetch_goes_on_after_its_worker_was_killed(world: World) -> None:
     assert len(bodies) == 2
     assert all(bodies), "what the stopped check had fetched is kept, and what the killed worker had"
     assert not hub.sent.keys() & NOT_NEEDED.keys()
-    events = studio._queue.client.read_stream(f"{job_id}.1", "events")
+    events = studio.desk.queue.client.read_stream(f"{job_id}.1", "events")
     assert any(DENOISER in str(event.get("message")) for event in events)
-    model = studio.model("flux.1-schnell")
+    model = studio.models.find("flux.1-schnell")
     ready = {v.precision for v in model.variants if v.state is VariantState.READY}
     assert Precision.FP32 in ready
 
@@ -298,11 +302,11 @@ def test_offline_the_cache_is_taken_and_said_to_be(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    here = world.studio.plan_fetch(FetchRequest(model="flux.1-schnell"))
+    here = world.studio.models.plan_fetch(FetchRequest(model="flux.1-schnell"))
     assert here.problem is None
     assert here.repos[0].offline
     assert here.missing_bytes == 0
-    lacking = world.studio.plan_fetch(FetchRequest(model="flux.1-dev"))
+    lacking = world.studio.models.plan_fetch(FetchRequest(model="flux.1-dev"))
     assert lacking.problem
     assert lacking.problem.code is Code.HUB_OFFLINE_INCOMPLETE
 
@@ -315,11 +319,11 @@ def test_a_build_of_our_own_export_fetches_the_weights_first_then_plans_anew(wor
         source=EngineSource.EXPORT,
         module="text_encoder",
     )
-    job_id = studio.build_engine(request, OWNER)
+    job_id = studio.engines.build(request, OWNER)
     job = await_phase(studio, job_id, "export")
-    studio.cancel(job_id, OWNER)
+    studio.jobs.cancel(job_id, OWNER)
     assert job.phases[0].name == "fetch"
     assert DENOISER in world.hub.sent
     assert "own export" in job.log[0].render()
-    assert studio.plan_fetch(request).repos == ()
+    assert studio.models.plan_fetch(request).repos == ()
     assert world.ended(job_id).state is JobState.CANCELLED

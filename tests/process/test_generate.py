@@ -36,11 +36,11 @@ def plain(studio: Studio, precision: Precision, seed: int) -> np.ndarray:
 def test_pixels_are_those_of_the_plain_call_in_every_precision(studio: Studio) -> None:
     precisions = (Precision.FP32, Precision.BF16)
     with running_worker(studio.settings):
-        ids = [studio.generate(request(precision=p, count=2), OWNER) for p in precisions]
-        jobs = [studio.wait(job_id, OWNER, PATIENCE_S) for job_id in ids]
+        ids = [studio.pictures.generate(request(precision=p, count=2), OWNER) for p in precisions]
+        jobs = [studio.jobs.wait(job_id, OWNER, PATIENCE_S) for job_id in ids]
         for job in jobs:
             assert job.state is JobState.SUCCEEDED, job.error
-        resident = {model.key for model in studio.status().workers[0].resident}
+        resident = {model.key for model in studio.machine.status().workers[0].resident}
     assert resident >= {"demo-flux/fp32/torch"}
     for precision, job in zip(precisions, jobs, strict=True):
         for image in job.images:
@@ -52,8 +52,8 @@ def test_pixels_are_those_of_the_plain_call_in_every_precision(studio: Studio) -
 def test_every_size_within_the_limits_works(studio: Studio, size: tuple[int, int]) -> None:
     width, height = size
     with running_worker(studio.settings):
-        job_id = studio.generate(request(width=width, height=height, steps=2), OWNER)
-        job = studio.wait(job_id, OWNER, PATIENCE_S)
+        job_id = studio.pictures.generate(request(width=width, height=height, steps=2), OWNER)
+        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     with Image.open(job.images[0].path) as picture:
         assert picture.size == size
@@ -62,24 +62,26 @@ def test_every_size_within_the_limits_works(studio: Studio, size: tuple[int, int
 def test_previews_are_made_while_denoising_and_gone_afterwards(studio: Studio) -> None:
     settings = studio.settings
     with running_worker(settings):
-        job_id = studio.generate(request(steps=100), OWNER)
-        job = studio.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
+        job_id = studio.pictures.generate(request(steps=100), OWNER)
+        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
         if job.preview is None:
             assert load_colours(settings.home / "preview_colours" / "demo-flux.json")
-            job_id = studio.generate(request(steps=100), OWNER)
-            job = studio.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
+            job_id = studio.pictures.generate(request(steps=100), OWNER)
+            job = studio.jobs.wait(
+                job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None
+            )
         assert job.preview is not None
         with Image.open(job.preview) as preview:
             assert preview.size == (16, 16)
-        studio.wait(job_id, OWNER, PATIENCE_S)
+        studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert not Path(job.preview).exists()
 
 
 def test_a_prompt_that_could_not_be_counted_when_it_was_queued_is_counted_before_it_is_run(
     studio: Studio,
 ) -> None:
-    job_id = studio._submit_pictures(request(prompt="a red circle " * 300), OWNER)
+    job_id = studio.pictures._submit(request(prompt="a red circle " * 300), OWNER)
     with running_worker(studio.settings):
-        job = studio.wait(job_id, OWNER, PATIENCE_S)
+        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert job.error
     assert job.error.code is Code.PROMPT_TOO_MANY_TOKENS

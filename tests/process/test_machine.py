@@ -22,7 +22,7 @@ STRANGER = "visitor:stranger"
 def test_a_model_that_cannot_fit_the_budget_is_refused(studio: Studio) -> None:
     small = studio.settings.model_copy(update={"memory_budget_bytes": 1024**2})
     with running_worker(small):
-        job = studio.wait(studio.generate(request(), OWNER), OWNER, PATIENCE_S)
+        job = studio.jobs.wait(studio.pictures.generate(request(), OWNER), OWNER, PATIENCE_S)
     assert job.error
     assert job.error.code is Code.MODEL_TOO_LARGE
     assert "1.0 MiB" in job.error.message()
@@ -30,18 +30,21 @@ def test_a_model_that_cannot_fit_the_budget_is_refused(studio: Studio) -> None:
 
 def test_the_pool_makes_room_and_lets_go_on_request(studio: Studio) -> None:
     with running_worker(studio.settings):
-        studio.wait(studio.generate(request(steps=1), OWNER), OWNER, PATIENCE_S)
+        studio.jobs.wait(studio.pictures.generate(request(steps=1), OWNER), OWNER, PATIENCE_S)
         key = "demo-flux/fp32/torch"
         until(lambda: key in resident(studio), "the model to be listed")
-        fp32 = next(v for v in studio.model("demo-flux").variants if v.precision == "fp32")
+        fp32 = next(v for v in studio.models.find("demo-flux").variants if v.precision == "fp32")
         assert fp32.loaded
-        until(lambda: not studio.status().workers[0].resident[0].in_use, "the model to be idle")
-        studio.unload(key)
+        until(
+            lambda: not studio.machine.status().workers[0].resident[0].in_use,
+            "the model to be idle",
+        )
+        studio.models.unload(key)
         until(lambda: key not in resident(studio), "the model to go", patience_s=3.0)
 
 
 def resident(studio: Studio) -> set[str]:
-    return {model.key for worker in studio.status().workers for model in worker.resident}
+    return {model.key for worker in studio.machine.status().workers for model in worker.resident}
 
 
 def test_a_model_whose_weights_do_not_fit_its_shape_fails_its_job_alone(
@@ -56,8 +59,10 @@ def test_a_model_whose_weights_do_not_fit_its_shape_fails_its_job_alone(
     settings = studio.settings.model_copy(update={"models": (broken.parent,)})
     own = Studio(settings)
     with running_worker(settings):
-        failed = own.wait(own.generate(request(model="broken"), OWNER), OWNER, PATIENCE_S)
-        fine = own.wait(own.generate(request(), OWNER), OWNER, PATIENCE_S)
+        failed = own.jobs.wait(
+            own.pictures.generate(request(model="broken"), OWNER), OWNER, PATIENCE_S
+        )
+        fine = own.jobs.wait(own.pictures.generate(request(), OWNER), OWNER, PATIENCE_S)
     assert failed.error
     assert failed.error.code is Code.MODEL_FILES_CORRUPTED
     assert fine.state is JobState.SUCCEEDED
@@ -65,49 +70,53 @@ def test_a_model_whose_weights_do_not_fit_its_shape_fails_its_job_alone(
 
 
 def test_nobody_reaches_the_job_of_another(studio: Studio) -> None:
-    job_id = studio.generate(request(prompt="a private star"), OWNER)
-    for act in (studio.job, studio.cancel, studio.retry, studio.delete):
+    job_id = studio.pictures.generate(request(prompt="a private star"), OWNER)
+    for act in (studio.jobs.get, studio.jobs.cancel, studio.jobs.retry, studio.jobs.delete):
         with pytest.raises(StudioError) as refusal:
             act(job_id, STRANGER)
         assert refusal.value.code is Code.JOB_NOT_FOUND
-    assert studio.history(STRANGER).total == 0
-    assert studio.live_jobs(STRANGER) == ()
-    (entry,) = studio.queue(STRANGER)
+    assert studio.jobs.history(STRANGER).total == 0
+    assert studio.jobs.live(STRANGER) == ()
+    (entry,) = studio.jobs.queue(STRANGER)
     assert (entry.mine, entry.id, entry.title) == (False, None, None)
     file = studio.settings.outputs / job_id / "picture.png"
-    assert studio.owner_of_file(file) == OWNER
+    assert studio.pictures.owner_of_file(file) == OWNER
     assert (
-        studio.owner_of_file(studio.settings.outputs / job_id / ".." / ".." / "studio.db") is None
+        studio.pictures.owner_of_file(studio.settings.outputs / job_id / ".." / ".." / "studio.db")
+        is None
     )
 
 
 def test_history_is_searched_by_prompt_and_paged(studio: Studio) -> None:
     for title in ("a red heart", "100% blue", "a red star"):
-        studio.generate(request(prompt=title), OWNER)
-    assert [job.title for job in studio.history(OWNER, "RED").jobs] == ["a red star", "a red heart"]
-    assert studio.history(OWNER, "100%").total == 1
-    page = studio.history(OWNER, limit=2, offset=2)
+        studio.pictures.generate(request(prompt=title), OWNER)
+    assert [job.title for job in studio.jobs.history(OWNER, "RED").jobs] == [
+        "a red star",
+        "a red heart",
+    ]
+    assert studio.jobs.history(OWNER, "100%").total == 1
+    page = studio.jobs.history(OWNER, limit=2, offset=2)
     assert (len(page.jobs), page.total) == (1, 3)
 
 
 def test_only_so_many_jobs_wait_for_one_person(studio: Studio) -> None:
     own = Studio(studio.settings.model_copy(update={"max_waiting_jobs": 2}))
     for _ in range(2):
-        own.generate(request(), OWNER)
+        own.pictures.generate(request(), OWNER)
     with pytest.raises(StudioError) as refusal:
-        own.generate(request(), OWNER)
+        own.pictures.generate(request(), OWNER)
     assert refusal.value.code is Code.TOO_MANY_WAITING
-    own.generate(request(), STRANGER)
+    own.pictures.generate(request(), STRANGER)
     own.close()
 
 
 def test_the_wait_is_estimated_from_measured_durations(studio: Studio) -> None:
     done = ended_job(studio, started_at=100.0, finished_at=102.0)
-    first, second = (studio.generate(request(), OWNER) for _ in range(2))
-    assert studio.job(first, OWNER).wait_s == 0.0
-    work = studio._store.find(second)
+    first, second = (studio.pictures.generate(request(), OWNER) for _ in range(2))
+    assert studio.jobs.get(first, OWNER).wait_s == 0.0
+    work = studio.desk.store.find(second)
     assert work is not None
-    assert studio.job(second, OWNER).wait_s == pytest.approx(2.0 * work.work / done.work)
+    assert studio.jobs.get(second, OWNER).wait_s == pytest.approx(2.0 * work.work / done.work)
 
 
 def ended_job(studio: Studio, started_at: float, finished_at: float) -> JobRow:
@@ -122,7 +131,7 @@ def ended_job(studio: Studio, started_at: float, finished_at: float) -> JobRow:
         request=request().model_dump(mode="json"),
         work=1.0,
     )
-    store = studio._store
+    store = studio.desk.store
     with store.engine.begin() as connection:
         store.insert(connection, row)
     store.update(
@@ -144,10 +153,10 @@ def test_old_jobs_and_pictures_beyond_the_size_are_swept(studio: Studio) -> None
         ended_job(studio, started_at=now - age, finished_at=now - age + 1)
         for age in (100 * 86_400.0, 20.0, 10.0)
     )
-    live = studio.generate(request(), OWNER)
+    live = studio.pictures.generate(request(), OWNER)
     settings = studio.settings.model_copy(update={"retention_bytes": 3 * 1024**2 // 2})
-    assert sweep(settings, studio._store, studio._queue) == 2
-    left = {job.id for job in studio.history(OWNER).jobs}
+    assert sweep(settings, studio.desk.store, studio.desk.queue) == 2
+    left = {job.id for job in studio.jobs.history(OWNER).jobs}
     assert left == {newest.id, live}
     assert not (settings.outputs / old.id).exists()
     assert not (settings.outputs / large.id).exists()

@@ -81,7 +81,7 @@ def make_gpt2(folder: Path) -> Path:
 
 
 def job(studio: Studio, job_id: str) -> JobSnapshot:
-    return studio.wait(job_id, OWNER, PATIENCE_S)
+    return studio.jobs.wait(job_id, OWNER, PATIENCE_S)
 
 
 def ended(studio: Studio, job_id: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def test_a_look_at_gpt2(studio: Studio) -> None:
 @pytest.mark.parametrize("precision", [None, "fp16", "bf16"])
 def test_tensorrt_builds_gpt2_for_a_spark(studio: Studio, precision: str | None) -> None:
     engine = build(studio, precision=precision, target="sm121", shapes=[ids(2, 3, 8)])
-    view = studio.inspect_engine(engine)
+    view = studio.engines.inspect(engine)
     made = view.engine.manifest
     assert made.precision == (precision or "fp32")
     assert (made.module, made.target, made.edition) == ("onnx", "sm121", "rtx")
@@ -184,7 +184,7 @@ def test_greedy_text_is_that_of_transformers(studio: Studio, on_cpu: str) -> Non
 def test_a_prompt_must_fit_the_engine_with_all_that_follows(studio: Studio, on_cpu: str) -> None:
     from backend.networks.write import check_length
 
-    shapes = studio.inspect_engine(on_cpu).engine.manifest.shapes
+    shapes = studio.engines.inspect(on_cpu).engine.manifest.shapes
     check_length([1] * 237, 20, shapes)
     for prompt, tokens in ((238, 20), (257, 1), (1, 257)):
         with pytest.raises(StudioError) as refusal:
@@ -209,28 +209,28 @@ def test_a_second_build_finds_the_first_and_given_inputs_are_taken(
     assert failed(studio, studio.networks.run(asked_to_run, OWNER)) is Code.INPUTS_INVALID
 
     (tmp_path / "weights.bin").touch()
-    found = {each.manifest.id: each for each in studio.engines()}[engine]
+    found = {each.manifest.id: each for each in studio.engines.all()}[engine]
     assert found.state is EngineState.STALE
     with pytest.raises(StudioError) as refusal:
         studio.networks.run(RunRequest(engine=engine), OWNER)
     assert refusal.value.code is Code.ENGINE_NOT_RUNNABLE
     file.unlink()
-    assert studio.inspect_engine(engine).engine.state is EngineState.STALE
-    assert studio.delete_engine(engine) > 4 * 128 * 128
-    assert engine not in {each.manifest.id for each in studio.engines()}
+    assert studio.engines.inspect(engine).engine.state is EngineState.STALE
+    assert studio.engines.delete(engine) > 4 * 128 * 128
+    assert engine not in {each.manifest.id for each in studio.engines.all()}
 
 
 def test_a_picture_network_is_built_in_bf16(studio: Studio, tmp_path: Path) -> None:
     source = NetworkSource(file=str(picture_network(tmp_path / "picture.onnx")))
     asked = {"name": "x", "min": [1, 3, 8, 8], "opt": [1, 3, 16, 16], "max": [2, 3, 32, 32]}
     engine = build(studio, source, precision="bf16", shapes=[asked])
-    layers = studio.inspect_engine(engine).layers
+    layers = studio.engines.inspect(engine).layers
     kinds = {(layer.kind, layer.precision) for layer in layers}
     assert {("Conv", "bf16"), ("Resize", "fp32")} <= kinds
 
 
 def test_what_cannot_be_built_says_why_and_leaves_nothing(studio: Studio, tmp_path: Path) -> None:
-    before = {each.manifest.id for each in studio.engines()}
+    before = {each.manifest.id for each in studio.engines.all()}
     odd = NetworkSource(file=str(odd_network(tmp_path / "odd.onnx")))
     cut = tmp_path / "cut.onnx"
     cut.write_bytes(product(tmp_path / "p.onnx").read_bytes()[:-9])
@@ -242,7 +242,7 @@ def test_what_cannot_be_built_says_why_and_leaves_nothing(studio: Studio, tmp_pa
     ):
         asked = NetworkRequest.model_validate(values)
         assert failed(studio, studio.networks.build(asked, OWNER)) is code
-    assert {each.manifest.id for each in studio.engines()} == before
+    assert {each.manifest.id for each in studio.engines.all()} == before
 
 
 def test_a_cancelled_export_leaves_nothing_that_is_listed(studio: Studio) -> None:
@@ -250,7 +250,7 @@ def test_a_cancelled_export_leaves_nothing_that_is_listed(studio: Studio) -> Non
     asked = LanguageExportRequest(model=origin["model"], name="second")
     job_id = studio.networks.export_language_model(asked, OWNER)
     await_phase(studio, job_id, "export")
-    studio.cancel(job_id, OWNER)
+    studio.jobs.cancel(job_id, OWNER)
     assert job(studio, job_id).state is JobState.CANCELLED
     assert studio.networks.files() == (GPT2.file,)
 

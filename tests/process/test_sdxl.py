@@ -88,7 +88,7 @@ def asked(**changes: Any) -> GenerateRequest:
 
 
 def picture(studio: Studio, request: GenerateRequest) -> np.ndarray:
-    job = studio.wait(studio.generate(request, OWNER), OWNER, PATIENCE_S)
+    job = studio.jobs.wait(studio.pictures.generate(request, OWNER), OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     return np.asarray(Image.open(job.images[0].path))
 
@@ -129,10 +129,10 @@ def test_pixels_are_those_of_the_plain_call(studio: Studio, changes: dict[str, A
 
 def test_a_negative_prompt_changes_the_picture_and_is_kept_with_it(studio: Studio) -> None:
     request = asked(negative_prompt="a red circle left of a blue square")
-    job = studio.wait(studio.generate(request, OWNER), OWNER, PATIENCE_S)
+    job = studio.jobs.wait(studio.pictures.generate(request, OWNER), OWNER, PATIENCE_S)
     file = Path(job.images[0].path)
     assert (np.asarray(Image.open(file)) != picture(studio, asked())).any()
-    assert studio.settings_of_image(file) == request
+    assert studio.pictures.settings_of(file) == request
     assert f"Negative prompt: {request.negative_prompt}\n" in Image.open(file).info["parameters"]
 
 
@@ -150,7 +150,7 @@ def test_what_the_model_does_not_take_is_refused(
     studio: Studio, changes: dict[str, Any], code: Code
 ) -> None:
     with pytest.raises(StudioError) as refusal:
-        studio.check(asked(**changes))
+        studio.pictures.check(asked(**changes))
     assert refusal.value.code is code
     assert refusal.value.info.message("ko")
     assert refusal.value.info.hint("ko")
@@ -174,7 +174,7 @@ def test_sides_that_do_not_halve_evenly_are_those_of_torch(built: Studio) -> Non
     reference = picture(built, asked(**odd)).astype(np.float64)
     made = picture(built, asked(**odd, runtime=Runtime.ONNXRUNTIME))
     assert np.abs(made - reference).max() <= 1
-    for engine in built.engines():
+    for engine in built.engines.all():
         if engine.manifest.precision is Precision.FP32:
             assert engine.manifest.relative_error is not None
             assert engine.manifest.relative_error < 1e-3
@@ -185,7 +185,7 @@ def test_sides_that_do_not_halve_evenly_are_those_of_torch(built: Studio) -> Non
 )
 def test_tensorrt_builds_the_unet(built: Studio, precision: Precision) -> None:
     (engine,) = build(built, precision=precision, target="sm121", module="unet")
-    view = built.inspect_engine(engine)
+    view = built.engines.inspect(engine)
     assert view.engine.state is EngineState.OTHER_GPU
     for kind in ("MatMul", "Conv"):
         products = [layer for layer in view.layers if layer.kind == kind]

@@ -96,33 +96,33 @@ def test_the_page_answers_and_everything_listens_on_loopback_only(served: Served
 def test_a_killed_web_process_comes_back_while_the_job_goes_on(
     served: Served, studio: Studio
 ) -> None:
-    job_id = studio.generate(request(steps=100), OWNER)
+    job_id = studio.pictures.generate(request(steps=100), OWNER)
     await_phase(studio, job_id, "denoise", 3)
     served.killed("web")
     assert until(served.is_ready, "the page to be back")
-    assert studio.wait(job_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
+    assert studio.jobs.wait(job_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
 
 
 def test_a_killed_worker_comes_back_and_takes_the_next_job(served: Served, studio: Studio) -> None:
-    job_id = studio.generate(request(steps=100), OWNER)
-    next_id = studio.generate(request(steps=2), OWNER)
+    job_id = studio.pictures.generate(request(steps=100), OWNER)
+    next_id = studio.pictures.generate(request(steps=2), OWNER)
     await_phase(studio, job_id, "denoise", 3)
     served.killed("backend.jobs.worker")
-    assert studio.wait(next_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
-    assert studio.job(job_id, OWNER).state is JobState.INTERRUPTED
+    assert studio.jobs.wait(next_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
+    assert studio.jobs.get(job_id, OWNER).state is JobState.INTERRUPTED
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_ends_every_process_and_keeps_the_job(
     served: Served, studio: Studio, number: signal.Signals
 ) -> None:
-    job_id = studio.generate(request(steps=100), OWNER)
+    job_id = studio.pictures.generate(request(steps=100), OWNER)
     await_phase(studio, job_id, "denoise", 3)
     family = psutil.Process(served.process.pid).children(recursive=True)
     served.process.send_signal(number)
     assert served.process.wait(PATIENCE_S) == 0
     assert not [process for process in family if process.is_running()]
-    assert studio.job(job_id, OWNER).state is JobState.QUEUED
+    assert studio.jobs.get(job_id, OWNER).state is JobState.QUEUED
 
 
 def test_a_burst_of_stops_stops_once(served: Served) -> None:
@@ -160,9 +160,9 @@ def test_a_second_studio_on_the_same_home_leaves_the_worker_alone(
     second = Served(settings)
     try:
         until(second.is_ready, "the second studio")
-        job_id = studio.generate(request(steps=20), OWNER)
-        assert studio.wait(job_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
-        assert len(studio.status().workers) == 1
+        job_id = studio.pictures.generate(request(steps=20), OWNER)
+        assert studio.jobs.wait(job_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
+        assert len(studio.machine.status().workers) == 1
     finally:
         second.process.kill()
         second.process.wait()

@@ -129,9 +129,9 @@ def test_the_studio_refuses_what_its_estimate_refuses(
 ) -> None:
     monkeypatch.setattr("backend.engines.estimate.free_bytes", lambda settings: 1000)
     with pytest.raises(StudioError) as refusal:
-        studio.build_engine(asked(runtime="onnxruntime"), "visitor:test")
+        studio.engines.build(asked(runtime="onnxruntime"), "visitor:test")
     assert refusal.value.code is Code.ENGINE_DISK_SPACE_LOW
-    assert studio.live_jobs(None) == ()
+    assert studio.jobs.live(None) == ()
 
 
 def test_targets_name_the_parts_and_this_machines_comes_first() -> None:

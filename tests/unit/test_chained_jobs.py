@@ -15,44 +15,44 @@ FP8 = {"precision": Precision.FP8, "runtime": Runtime.ONNXRUNTIME}
 
 def release(studio: Studio) -> None:
     """What every worker does once a second."""
-    studio._queue.release()
-    studio._board.forget()
+    studio.desk.queue.release()
+    studio.desk.board.forget()
 
 
 @pytest.fixture
 def chained(any_studio: Studio) -> tuple[Studio, str, str]:
     """A studio, the build, and the pictures that wait for it."""
-    pictures = any_studio.prepare_then_generate(request(**FP8), OWNER)
-    build = any_studio.job(pictures, OWNER).waits_for
+    pictures = any_studio.pictures.prepare_then_generate(request(**FP8), OWNER)
+    build = any_studio.jobs.get(pictures, OWNER).waits_for
     assert build
     return any_studio, build, pictures
 
 
 def end(studio: Studio, job_id: str, state: JobState, **facts: Any) -> None:
-    store = studio._store
+    store = studio.desk.store
     assert store.move(job_id, JobState.RUNNING, started_at=time.time())
     assert store.move(job_id, state, finished_at=time.time(), **facts)
 
 
 def workflows(studio: Studio) -> set[str]:
-    return {one.workflow_id for one in studio._queue.client.list_workflows()}
+    return {one.workflow_id for one in studio.desk.queue.client.list_workflows()}
 
 
 def test_pictures_are_in_no_queue_until_the_engines_are_built(chained) -> None:
     studio, build, pictures = chained
-    other = studio.generate(request(), OWNER)
-    assert studio.job(pictures, OWNER).state is JobState.QUEUED
-    assert studio.job(pictures, OWNER).position is None
-    assert studio.job(other, OWNER).position == 1
-    assert [entry.waits for entry in studio.queue(OWNER)].count(True) == 1
+    other = studio.pictures.generate(request(), OWNER)
+    assert studio.jobs.get(pictures, OWNER).state is JobState.QUEUED
+    assert studio.jobs.get(pictures, OWNER).position is None
+    assert studio.jobs.get(other, OWNER).position == 1
+    assert [entry.waits for entry in studio.jobs.queue(OWNER)].count(True) == 1
     release(studio)
     assert f"{pictures}.1" not in workflows(studio)
     end(studio, build, JobState.SUCCEEDED, result={"engines": [], "built": 4})
     release(studio)
     release(studio)
     assert f"{pictures}.1" in workflows(studio)
-    assert studio.job(pictures, OWNER).waits_for is None
-    assert studio.job(pictures, OWNER).position == 1
+    assert studio.jobs.get(pictures, OWNER).waits_for is None
+    assert studio.jobs.get(pictures, OWNER).position == 1
 
 
 def test_pictures_fail_with_the_reason_when_the_build_does(chained) -> None:
@@ -60,7 +60,7 @@ def test_pictures_fail_with_the_reason_when_the_build_does(chained) -> None:
     error = ErrorInfo(code=Code.DISK_FULL, values={"path": "/here"}, detail="the log")
     end(studio, build, JobState.FAILED, error=error)
     release(studio)
-    failed = studio.job(pictures, OWNER)
+    failed = studio.jobs.get(pictures, OWNER)
     assert failed.state is JobState.FAILED
     assert failed.error
     assert failed.error.code is Code.PREPARATION_FAILED
@@ -72,11 +72,11 @@ def test_pictures_fail_with_the_reason_when_the_build_does(chained) -> None:
 @pytest.mark.parametrize("state", ["cancelled", "deleted"])
 def test_pictures_fail_when_the_build_is_stopped(chained, state: str) -> None:
     studio, build, pictures = chained
-    studio.cancel(build, OWNER)
+    studio.jobs.cancel(build, OWNER)
     if state == "deleted":
-        studio.delete(build, OWNER)
+        studio.jobs.delete(build, OWNER)
     release(studio)
-    failed = studio.job(pictures, OWNER)
+    failed = studio.jobs.get(pictures, OWNER)
     assert failed.error
     assert failed.error.code is Code.PREPARATION_FAILED
     assert failed.error.message("ko") != failed.error.message("en")
@@ -84,21 +84,21 @@ def test_pictures_fail_when_the_build_is_stopped(chained, state: str) -> None:
 
 def test_stopped_pictures_leave_the_build_alone_and_never_start(chained) -> None:
     studio, build, pictures = chained
-    studio.cancel(pictures, OWNER)
-    assert studio.job(pictures, OWNER).state is JobState.CANCELLED
+    studio.jobs.cancel(pictures, OWNER)
+    assert studio.jobs.get(pictures, OWNER).state is JobState.CANCELLED
     end(studio, build, JobState.SUCCEEDED, result={"engines": [], "built": 4})
     release(studio)
-    assert studio.job(pictures, OWNER).state is JobState.CANCELLED
+    assert studio.jobs.get(pictures, OWNER).state is JobState.CANCELLED
     assert f"{pictures}.1" not in workflows(studio)
-    studio.retry(pictures, OWNER)
-    assert studio.job(pictures, OWNER).position == 1
+    studio.jobs.retry(pictures, OWNER)
+    assert studio.jobs.get(pictures, OWNER).position == 1
 
 
 def test_a_second_request_waits_for_the_same_build(studio: Studio) -> None:
-    first, second = (studio.prepare_then_generate(request(**FP8), OWNER) for _ in range(2))
-    assert studio.job(first, OWNER).waits_for == studio.job(second, OWNER).waits_for
-    stranger = studio.prepare_then_generate(request(**FP8), "visitor:other")
-    assert studio.job(stranger, None).waits_for != studio.job(first, OWNER).waits_for
+    first, second = (studio.pictures.prepare_then_generate(request(**FP8), OWNER) for _ in range(2))
+    assert studio.jobs.get(first, OWNER).waits_for == studio.jobs.get(second, OWNER).waits_for
+    stranger = studio.pictures.prepare_then_generate(request(**FP8), "visitor:other")
+    assert studio.jobs.get(stranger, None).waits_for != studio.jobs.get(first, OWNER).waits_for
 
 
 def test_nothing_is_queued_for_a_request_that_cannot_work(studio: Studio) -> None:
@@ -108,8 +108,8 @@ def test_nothing_is_queued_for_a_request_that_cannot_work(studio: Studio) -> Non
         ({"precision": Precision.INT4}, Code.VARIANT_UNKNOWN),
     ):
         with pytest.raises(StudioError) as refusal:
-            studio.prepare_then_generate(request(**(FP8 | changes)), OWNER)
+            studio.pictures.prepare_then_generate(request(**(FP8 | changes)), OWNER)
         assert refusal.value.code is code
-    assert studio.live_jobs(None) == ()
-    ready = studio.prepare_then_generate(request(), OWNER)
-    assert studio.job(ready, OWNER).position == 1
+    assert studio.jobs.live(None) == ()
+    ready = studio.pictures.prepare_then_generate(request(), OWNER)
+    assert studio.jobs.get(ready, OWNER).position == 1

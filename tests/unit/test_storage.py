@@ -40,7 +40,7 @@ def put(file: Path, size: int) -> Path:
 def items(studio: Studio, owner: str | None = OWNER) -> dict[str, StorageItem]:
     return {
         f"{item.kind}:{item.name}": item
-        for group in studio.storage(owner).groups
+        for group in studio.disk.storage(owner).groups
         for item in group.items
     }
 
@@ -53,7 +53,7 @@ def test_everything_is_counted_by_kind(studio: Studio, hub: Path) -> None:
     put(home / "engines" / ".deadbeef" / "engine.plan", 50)
     put(home / "outputs" / "nobody" / "a.png", 11)
     put(home / "previews" / "nobody" / "p.png", 3)
-    found = studio.storage(OWNER)
+    found = studio.disk.storage(OWNER)
     sizes = {group.kind: group.size_bytes for group in found.groups}
     assert sizes == {
         StorageKind.HUB: 5000,
@@ -74,7 +74,7 @@ def test_exactly_what_was_shown_goes(studio: Studio, hub: Path) -> None:
     shown = items(studio)
     changed = shown["calibrations:two.safetensors"].key
     kept.write_bytes(b"another calibration")
-    done = studio.clean_up(
+    done = studio.disk.clean_up(
         (shown["calibrations:one.safetensors"].key, shown[f"hub:{REPO}"].key, changed, "onnx:no@1"),
         OWNER,
     )
@@ -87,7 +87,7 @@ def test_exactly_what_was_shown_goes(studio: Studio, hub: Path) -> None:
     assert not (hub / "models--black-forest-labs--FLUX.1-dev").exists()
     assert (hub / "models--somebody--else" / "blobs" / "abc").exists()
     assert (
-        studio.clean_up(
+        studio.disk.clean_up(
             (shown[f"hub:{FOREIGN}"].key,) if f"hub:{FOREIGN}" in shown else (), OWNER
         ).gone
         == ()
@@ -99,7 +99,7 @@ def test_what_a_live_job_uses_stays(studio: Studio, hub: Path) -> None:
     mine = put(home / "onnx" / "demo-flux.0123" / "a.onnx", 30)
     put(home / "onnx" / "flux.1-dev.0123" / "a.onnx", 30)
     timing = put(home / "timing" / "rtx-1.7", 7)
-    job = studio.build_engine(
+    job = studio.engines.build(
         EngineRequest.model_validate(
             {"model": "demo-flux", "precision": "fp32", "runtime": "onnxruntime"}
         ),
@@ -109,7 +109,7 @@ def test_what_a_live_job_uses_stays(studio: Studio, hub: Path) -> None:
     shown = items(studio)
     used = [name for name, item in shown.items() if item.kept is not None]
     assert sorted(used) == [f"leftovers:.{job}", "onnx:demo-flux.0123", "timing:rtx-1.7"]
-    done = studio.clean_up(tuple(item.key for item in shown.values()), OWNER)
+    done = studio.disk.clean_up(tuple(item.key for item in shown.values()), OWNER)
     assert mine.exists()
     assert work.exists()
     assert timing.exists()
@@ -117,16 +117,16 @@ def test_what_a_live_job_uses_stays(studio: Studio, hub: Path) -> None:
 
 
 def test_pictures_are_their_owners_and_go_with_their_entry(studio: Studio, hub: Path) -> None:
-    job = studio.generate(request(), OWNER)
-    studio.cancel(job, OWNER)
+    job = studio.pictures.generate(request(), OWNER)
+    studio.jobs.cancel(job, OWNER)
     put(studio.settings.outputs / job / "a.png", 11)
     assert not [name for name in items(studio, "visitor:other") if name.startswith("pictures:")]
     (item,) = (item for item in items(studio).values() if item.kind is StorageKind.PICTURES)
-    assert studio.clean_up((item.key,), "visitor:other").gone == ()
+    assert studio.disk.clean_up((item.key,), "visitor:other").gone == ()
     assert (studio.settings.outputs / job).exists()
-    assert studio.clean_up((item.key,), OWNER).freed_bytes == 11
+    assert studio.disk.clean_up((item.key,), OWNER).freed_bytes == 11
     assert not (studio.settings.outputs / job).exists()
-    assert studio.history(OWNER).total == 0
+    assert studio.jobs.history(OWNER).total == 0
 
 
 def test_nothing_outside_the_home_folder_can_go(studio: Studio, hub: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_nothing_outside_the_home_folder_can_go(studio: Studio, hub: Path, tmp_p
     (home / "calibrations").mkdir(parents=True)
     (home / "calibrations" / "link").symlink_to(outside)
     shown = items(studio)
-    done = studio.clean_up(tuple(item.key for item in shown.values()), OWNER)
+    done = studio.disk.clean_up(tuple(item.key for item in shown.values()), OWNER)
     assert outside.read_bytes() == b"x" * 9
     assert not (home / "calibrations" / "link").is_symlink()
     refused = {item.name: item.kept.key for item in done.kept if item.kept}

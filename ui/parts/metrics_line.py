@@ -40,11 +40,14 @@ def figures(job: JobSnapshot, metrics: GenerateMetrics, language: str) -> list[F
         "total": human_seconds(metrics.total_s),
         "speed": f"{metrics.steps_per_s:.1f} it/s",
         "encode": f"{metrics.text_encode_ms:.0f} ms",
+        "encoders": t("page.metric.unloaded", language) if metrics.encoders_unloaded else "",
         "decode": f"{metrics.decode_ms:.0f} ms",
         "peak": human_bytes(metrics.peak_memory_bytes),
         "seed": seed,
     }
-    return [Figure(name=t(f"page.metric.{key}", language), value=v) for key, v in shown.items()]
+    return [
+        Figure(name=t(f"page.metric.{key}", language), value=v) for key, v in shown.items() if v
+    ]
 
 
 def metrics_line(job: JobSnapshot, metrics: GenerateMetrics, language: str) -> str:

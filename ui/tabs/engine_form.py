@@ -1,8 +1,12 @@
 """From the build form to a request."""
 
+import re
+from typing import Any
+
 from pydantic import BaseModel
 
 from backend.contracts import (
+    CalibrationChoices,
     EngineProfile,
     EngineRequest,
     Model,
@@ -15,6 +19,7 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 
 GIB = 1024**3
+NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{0,9})?")
 
 
 class BuildForm(BaseModel):
@@ -37,8 +42,13 @@ class BuildForm(BaseModel):
     workspace: str = ""
     streaming: str = ""
     refit: str = ""
+    calibration_level: str = ""
+    alpha: str = ""
+    percentile: str = ""
     prompts: str = ""
     steps: str = ""
+    own_prompts: str = ""
+    """Digest of a file of prompts that was sent before."""
 
 
 class Choice(BaseModel):
@@ -78,9 +88,11 @@ def choice_of(form: BuildForm, models: tuple[Model, ...]) -> Choice:
     return Choice(model=model, precision=variant.precision, runtime=variant.runtime)
 
 
-def read_build(form: BuildForm, choice: Choice) -> EngineRequest:
-    """Raises StudioError INVALID_REQUEST for a field that holds no whole number. Ranges are the
-    backend's to check."""
+def read_build(
+    form: BuildForm, choice: Choice, calibration: CalibrationChoices | None
+) -> EngineRequest:
+    """Raises StudioError INVALID_REQUEST for a field that holds no number. Ranges are the backend's
+    to check; of a calibration only what the precision has is read."""
     on_gpu = choice.runtime is Runtime.TENSORRT
     workspace = _whole(form.workspace, "workspace") if on_gpu else None
     return EngineRequest(
@@ -94,9 +106,25 @@ def read_build(form: BuildForm, choice: Choice) -> EngineRequest:
         workspace_bytes=workspace * GIB if workspace else None,
         weight_streaming=bool(form.streaming) and on_gpu,
         refit=bool(form.refit) and on_gpu,
-        calibration_prompts=_whole(form.prompts, "prompts"),
-        calibration_steps=_whole(form.steps, "steps"),
+        **_calibration(form, calibration),
     )
+
+
+def _calibration(form: BuildForm, choices: CalibrationChoices | None) -> dict[str, Any]:
+    if choices is None:
+        return {}
+    levels = {f"{level:g}": level for level in choices.levels}
+    read = {
+        "level": levels.get(form.calibration_level),
+        "calibration_prompts": _whole(form.prompts, "prompts"),
+        "calibration_steps": _whole(form.steps, "steps"),
+        "prompts": form.own_prompts or None,
+    }
+    if choices.smoothquant_alpha is not None:
+        read["smoothquant_alpha"] = _number(form.alpha, "alpha")
+    if choices.percentile is not None:
+        read["percentile"] = _number(form.percentile, "percentile")
+    return read
 
 
 def _profile(form: BuildForm, model: Model) -> EngineProfile | None:
@@ -130,7 +158,19 @@ def _whole(value: str, field: str) -> int | None:
     if not value.strip():
         return None
     if not value.strip().isdecimal() or len(value) > 9 or int(value) == 0:
-        name = Text(key=f"page.build.{field}")
-        problem = Text(key="page.problem.whole", values={"field": name})
-        raise StudioError(Code.INVALID_REQUEST, problem=problem)
+        raise _unreadable("whole", field)
     return int(value)
+
+
+def _number(value: str, field: str) -> float | None:
+    if not value.strip():
+        return None
+    if not NUMBER.fullmatch(value.strip()):
+        raise _unreadable("number", field)
+    return float(value)
+
+
+def _unreadable(wanted: str, field: str) -> StudioError:
+    name = Text(key=f"page.build.{field}")
+    problem = Text(key=f"page.problem.{wanted}", values={"field": name})
+    return StudioError(Code.INVALID_REQUEST, problem=problem)

@@ -25,7 +25,7 @@ def images_tab(studio: "Studio") -> None:
     """Build the tab inside the current Blocks."""
     with gr.Row(elem_id="images"):
         with gr.Column(elem_id="images-controls", min_width=300):
-            controls = image_controls(studio.models())
+            controls = image_controls(studio.models.all())
         stage = gr.HTML(
             None,
             html_template=STAGE,
@@ -64,12 +64,16 @@ def images_tab(studio: "Studio") -> None:
         try:
             asked = read_request(prompt, negative_prompt, variant, numbers)
             pressed = event.target._id if event.target else None
+            pictures = studio.pictures
             build = pressed == controls.build._id
-            job_id = (studio.prepare_then_generate if build else studio.generate)(asked, owner)
+            submitted = pictures.prepare_then_generate if build else pictures.generate
+            job_id = submitted(asked, owner)
         except StudioError as error:
             card = error_card(error.info, language, title=t("page.error.request", language))
             return gr.skip(), {"error": card, "code": error.code}
-        studio.wait(job_id, owner, FIRST_NEWS_S, until=lambda job: job.first_event_at is not None)
+        studio.jobs.wait(
+            job_id, owner, FIRST_NEWS_S, until=lambda job: job.first_event_at is not None
+        )
         news = live_state(studio, owner, language, theme, Viewer(last=job_id))
         return chosen, {"job": job_id, "news": news}
 
@@ -85,10 +89,10 @@ def images_tab(studio: "Studio") -> None:
     )
 
     def fill(event: gr.EventData) -> list[Any]:
-        return form_of(event._data["settings"], studio.models())
+        return form_of(event._data["settings"], studio.models.all())
 
     def change_model(variant: str) -> list[Any]:
-        models = studio.models()
+        models = studio.models.all()
         return form_of(default_settings(variant, models), models)
 
     stage.select(fill, None, controls.form, queue=False, **quiet)

@@ -46,6 +46,10 @@ class Family:
     read_limits: Callable[[Path, Manifest], ImageLimits]
     count_prompt_tokens: Callable[[Path, str], int]
 
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        return tuple(name for name in self.engine_modules if name.startswith("text_encoder"))
+
     def module_precisions(
         self, precision: Precision, on_cpu: bool
     ) -> dict[str, tuple[Precision, Precision]]:

@@ -1,8 +1,7 @@
-"""The public API's endpoints for ONNX files. They follow a job to its end: they yield it as it
-proceeds, and the last one has its `result`."""
+"""The public API's endpoints for ONNX files."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
@@ -13,22 +12,22 @@ from backend.contracts import (
     RunRequest,
     TextRequest,
 )
+from ui.api.answers import valid
+from ui.api.follow import Follow, News
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
-News = Iterator[dict[str, Any]]
-Follow = Callable[[gr.Request, type[Any], dict[str, Any], Callable[[Any, str], str]], News]
 
-
-def onnx_endpoints(studio: "Studio", follow: Follow) -> dict[str, Callable[..., News]]:
-    """By name. `follow` makes a request of values, submits it for who asks, and yields the job."""
+def network_endpoints(studio: "Studio", follow: Follow) -> tuple[Callable[..., News], ...]:
+    networks = studio.networks
 
     def look_onnx(request: gr.Request, file: str, repo: str | None = None) -> News:
         """What is in an ONNX file (a path on the server, a name in `onnx_files`, or a file of a
         Hugging Face repository), and what TensorRT refuses of it."""
         source = {"file": file, "repo": repo}
-        yield from follow(request, LookRequest, {"source": source}, studio.networks.look)
+        values = {"source": source}
+        yield from follow(request, lambda owner: networks.look(valid(LookRequest, values), owner))
 
     def build_onnx(
         request: gr.Request,
@@ -52,7 +51,9 @@ def onnx_endpoints(studio: "Studio", follow: Follow) -> dict[str, Callable[..., 
             "target": target,
             "shapes": named,
         }
-        yield from follow(request, NetworkRequest, values, studio.networks.build)
+        yield from follow(
+            request, lambda owner: networks.build(valid(NetworkRequest, values), owner)
+        )
 
     def run_engine(
         request: gr.Request, engine: str, inputs: str | None = None, seed: int = 0
@@ -60,18 +61,21 @@ def onnx_endpoints(studio: "Studio", follow: Follow) -> dict[str, Callable[..., 
         """Run an engine of an ONNX file beside the original in ONNX Runtime: error and latency.
         `inputs` is an .npz file on the server."""
         values = {"engine": engine, "inputs": inputs, "seed": seed}
-        yield from follow(request, RunRequest, values, studio.networks.run)
+        yield from follow(request, lambda owner: networks.run(valid(RunRequest, values), owner))
 
     def export_language_model(request: gr.Request, model: str, name: str | None = None) -> News:
         """Export a causal language model of transformers to ONNX with its key-value cache."""
         values = {"model": model, "name": name}
-        export = studio.networks.export_language_model
-        yield from follow(request, LanguageExportRequest, values, export)
+        yield from follow(
+            request,
+            lambda owner: networks.export_language_model(
+                valid(LanguageExportRequest, values), owner
+            ),
+        )
 
     def engine_text(request: gr.Request, engine: str, prompt: str, tokens: int = 20) -> News:
         """Greedy text from an engine of an exported language model, beside transformers'."""
         values = {"engine": engine, "prompt": prompt, "tokens": tokens}
-        yield from follow(request, TextRequest, values, studio.networks.write)
+        yield from follow(request, lambda owner: networks.write(valid(TextRequest, values), owner))
 
-    found = (look_onnx, build_onnx, run_engine, export_language_model, engine_text)
-    return {function.__name__: function for function in found}
+    return look_onnx, build_onnx, run_engine, export_language_model, engine_text

@@ -1,7 +1,6 @@
-"""What can be asked of ONNX files; `Studio.networks`. As in the whole facade, `owner` None is the
-machine's own user."""
+"""What can be asked of ONNX files: `Studio.networks`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from backend.contracts import (
@@ -30,24 +29,22 @@ from backend.networks.files import (
 from backend.networks.phases import runnable
 from backend.networks.plan import check_network_request
 from backend.networks.profile import Sizes, free_dimensions, shapes_of
-from backend.settings import Settings
+from backend.studio.desk import Desk
 
 
 class Networks:
     """Raises StudioError TOO_MANY_WAITING from all that queues a job."""
 
-    def __init__(self, settings: Settings, submit: Callable[..., str]) -> None:
-        """`submit` is that of the facade."""
-        self._settings = settings
-        self._submit = submit
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     def files(self) -> tuple[str, ...]:
         """The ONNX files in the home's folder for them, by their path inside it."""
-        return list_files(self._settings)
+        return list_files(self._desk.settings)
 
     def file_to_upload(self, name: str) -> Path:
         """Where an uploaded file goes. Raises StudioError ONNX_NAME_INVALID, ONNX_NAME_TAKEN."""
-        return file_to_write(self._settings, name)
+        return file_to_write(self._desk.settings, name)
 
     def dimensions(self, view: NetworkView) -> dict[str, Sizes]:
         """What can be chosen of the shapes: smallest, tuned and largest size by free dimension."""
@@ -65,7 +62,7 @@ class Networks:
         place = self._place(request.source, owner)
         variant = f"{name_of(Path(place))}/onnx"
         queue = BUILD if request.source.repo else None
-        return self._submit(JobKind.LOOK, owner, place, variant, request, 1.0, queue)
+        return self._desk.submit(JobKind.LOOK, owner, place, variant, request, 1.0, queue)
 
     def build(self, request: NetworkRequest, owner: str | None) -> str:
         """Queue the building of an engine from an ONNX file; the job's id.
@@ -76,7 +73,7 @@ class Networks:
         place = self._place(request.source, owner)
         target = check_network_request(request, this_host())
         variant = f"{name_of(Path(place))}/{target}"
-        return self._submit(JobKind.NETWORK, owner, place, variant, request, 1.0)
+        return self._desk.submit(JobKind.NETWORK, owner, place, variant, request, 1.0)
 
     def run(self, request: RunRequest, owner: str | None) -> str:
         """Queue a run of an engine of an ONNX file beside the original; the job's id.
@@ -103,22 +100,22 @@ class Networks:
         Raises StudioError ONNX_NAME_INVALID, ONNX_NAME_TAKEN, ONNX_NOT_ALLOWED.
         """
         name = request.name or Path(request.model).name
-        file_to_write(self._settings, name)
+        file_to_write(self._desk.settings, name)
         if Path(request.model).is_dir() and not self._anywhere(owner):
-            folder = str(folder_of_files(self._settings))
+            folder = str(folder_of_files(self._desk.settings))
             raise StudioError(Code.ONNX_NOT_ALLOWED, file=request.model, folder=folder)
         kind = JobKind.LANGUAGE_EXPORT
-        return self._submit(kind, owner, request.model, f"{name}/onnx", request, 1.0)
+        return self._desk.submit(kind, owner, request.model, f"{name}/onnx", request, 1.0)
 
     def _anywhere(self, owner: str | None) -> bool:
         """Files outside the home's folder may be named by who sits at this machine: at its command
         line, or on the page of a studio that is not open to the network."""
-        return owner is None or self._settings.auth is None
+        return owner is None or self._desk.settings.auth is None
 
     def _place(self, source: NetworkSource, owner: str | None) -> str:
         if source.repo is not None:
             return f"{source.repo}/{source.file}"
-        find_file(self._settings, source, self._anywhere(owner))
+        find_file(self._desk.settings, source, self._anywhere(owner))
         return source.file
 
     def _submit_run(
@@ -129,6 +126,6 @@ class Networks:
         request: RunRequest | TextRequest,
         owner: str | None,
     ) -> str:
-        made = runnable(self._settings, engine_id).manifest
+        made = runnable(self._desk.settings, engine_id).manifest
         key = variant_key(made.model, made.precision, made.runtime)
-        return self._submit(kind, owner, title, key, request, 1.0)
+        return self._desk.submit(kind, owner, title, key, request, 1.0)

@@ -1,0 +1,40 @@
+"""The one door to the backend: the page, the command line and the API all call this.
+
+`owner` is who asks. A job of somebody else is answered with JOB_NOT_FOUND, as one that does not
+exist. The owner None is the machine's own user at the command line, who sees all.
+"""
+
+from backend.hardware.targets import part_name
+from backend.models.requests import MAX_SEED
+from backend.settings import Settings
+from backend.studio.desk import Desk
+from backend.studio.disk import Disk
+from backend.studio.engines import Engines
+from backend.studio.jobs import Jobs
+from backend.studio.machine import Machine, studio_version
+from backend.studio.models import Models
+from backend.studio.networks import Networks
+from backend.studio.pictures import Pictures, random_seed
+
+__all__ = ["MAX_SEED", "Studio", "part_name", "random_seed", "studio_version"]
+
+
+class Studio:
+    """One process's view of the studio. Thread-safe; only `jobs.wait` blocks.
+
+    Raises StudioError HOME_NOT_WRITABLE, DATABASE_UNREACHABLE or DATABASE_NEWER when made.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.desk = Desk(settings)
+        self.jobs = Jobs(self.desk)
+        self.models = Models(self.desk)
+        self.engines = Engines(self.desk, self.models)
+        self.pictures = Pictures(self.desk, self.models, self.engines)
+        self.networks = Networks(self.desk)
+        self.disk = Disk(self.desk)
+        self.machine = Machine(self.desk)
+
+    def close(self) -> None:
+        self.desk.queue.close()

@@ -1,0 +1,81 @@
+"""What the API's endpoints take and give: requests made of plain values, jobs and errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+from pydantic import ValidationError
+
+from backend.contracts import Contract, GenerateResult, JobSnapshot
+from backend.errors import Code, ErrorInfo, StudioError
+from ui.access import FileKeys, http_request
+from ui.files import file_address
+
+R = TypeVar("R", bound=Contract)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell the client of a StudioError, instead of Gradio's bare `Error`."""
+    try:
+        yield
+    except StudioError as error:
+        info = error.info
+        text = f"{info.code}: {info.message()} {info.hint()}"
+        raise gr.Error(text, print_exception=False) from error
+
+
+def valid(kind: type[R], values: dict[str, Any]) -> R:
+    """Raises StudioError INVALID_REQUEST."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise StudioError(Code.INVALID_REQUEST, problem=problem) from error
+
+
+def job_data(job: JobSnapshot, keys: FileKeys, request: gr.Request) -> dict[str, Any]:
+    """A job as the API tells of it.
+
+    `file` is a picture's place on the server; were it called `path`, `gradio_client` would put a
+    download of its own in place of the whole entry. `url` can be fetched without a cookie.
+    """
+    result = GenerateResult.model_validate(job.result) if job.result and job.images else None
+    base = str(http_request(request).base_url).rstrip("/")
+    return {
+        "job_id": job.id,
+        "kind": str(job.kind),
+        "state": str(job.state),
+        "phase": job.phase,
+        "step": job.step,
+        "total": job.total,
+        "position": job.position,
+        "wait_s": job.wait_s,
+        "eta_s": job.eta_s,
+        "created_at": job.created_at,
+        "variant": job.variant,
+        "request": job.request,
+        "images": [
+            {
+                "file": image.path,
+                "url": f"{base}{file_address(job, image)}"
+                f"?key={keys.sign(job.id, Path(image.path).name)}",
+                "seed": image.seed,
+                "width": image.width,
+                "height": image.height,
+            }
+            for image in job.images
+        ],
+        "metrics": result.metrics.model_dump(mode="json") if result else None,
+        "result": None if result else job.result,
+        "error": _error(job.error),
+    }
+
+
+def _error(error: ErrorInfo | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    return {"code": str(error.code), "message": error.message(), "hint": error.hint()}
