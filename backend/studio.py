@@ -127,6 +127,7 @@ class Studio:
         self.networks = Networks(settings, self._submit)
 
     def close(self) -> None:
+        self._follower.close()
         self._queue.close()
 
     # ---- models ------------------------------------------------------------------------------

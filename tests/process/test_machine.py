@@ -37,7 +37,7 @@ def test_the_pool_makes_room_and_lets_go_on_request(studio: Studio) -> None:
         assert fp32.loaded
         until(lambda: not studio.status().workers[0].resident[0].in_use, "the model to be idle")
         studio.unload(key)
-        until(lambda: key not in resident(studio), "the model to go", patience_s=3.0)
+        until(lambda: key not in resident(studio), "the model to go")
 
 
 def resident(studio: Studio) -> set[str]:
