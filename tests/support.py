@@ -1,7 +1,7 @@
 """What several kinds of tests need: a studio in a folder of its own, and real workers."""
 
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backend.contracts import GenerateRequest, JobSnapshot
+from backend.jobs.children import PARENT
+from backend.jobs.worker import main
 from backend.settings import Settings
 from backend.studio import Studio
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60.0
 OWNER = "visitor:test"
+LONG = {"steps": 100, "width": 256, "height": 256, "count": 16}
+"""Settings of a picture that is still being made whenever a test interferes."""
 T = TypeVar("T")
+_warm = multiprocessing.get_context("forkserver")
+_warm.set_forkserver_preload(["tests.warm"])
 
 
 def request(**changes: Any) -> GenerateRequest:
@@ -59,15 +65,13 @@ def until(condition: Callable[[], T | None], what: str, patience_s: float = PATI
 
 
 class Worker:
-    """A real worker process."""
+    """A real worker process, started by its command."""
 
-    def __init__(self, settings: Settings, name: str = "test-worker") -> None:
-        self.name = name
-        self.log = settings.home / f"{name}.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "backend.jobs.worker", "--name", name],
+    def __init__(self, settings: Settings) -> None:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        with (settings.home / "test-worker.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "backend.jobs.worker", "--name", "test-worker"],
                 cwd=ROOT,
                 env=environment(settings),
                 stdout=log,
@@ -75,18 +79,50 @@ class Worker:
             )
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.wait()
 
-    def stop(self) -> int:
-        """Ask it to end; its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+
+class WarmWorker:
+    """A real worker process, forked where torch and diffusers are imported already: what the
+    command spends most of its first seconds on."""
+
+    def __init__(self, settings: Settings, name: str = "test-worker") -> None:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        log = settings.home / f"{name}.log"
+        self._process = _warm.Process(target=work, args=(name, environment(settings), log))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def stop(self) -> int | None:
+        """Ask it to end; its exit status, None when it does not."""
+        self._process.terminate()
+        self._process.join(PATIENCE_S)
+        return self._process.exitcode
+
+
+def work(name: str, given: dict[str, str], log: Path) -> None:
+    """In a forked process: what `python -m backend.jobs.worker --name NAME` does."""
+    with log.open("ab") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(given | {PARENT: str(os.getppid())})
+    sys.argv = ["backend.jobs.worker", "--name", name]
+    main()
 
 
 @contextmanager
-def running_worker(settings: Settings, name: str = "test-worker") -> Iterator[Worker]:
-    worker = Worker(settings, name)
+def running_worker(settings: Settings, name: str = "test-worker") -> Iterator[WarmWorker]:
+    worker = WarmWorker(settings, name)
     try:
         yield worker
     finally:
@@ -97,7 +133,7 @@ def await_phase(studio: Studio, job_id: str, phase: str, step: int = 0) -> JobSn
     """The job as soon as it has reached a step of a phase; fails if it ends before."""
 
     def reached(job: JobSnapshot) -> bool:
-        return job.phase == phase and job.step >= step
+        return any(one.name == phase and one.step >= step for one in job.phases)
 
     job = studio.jobs.wait(job_id, OWNER, PATIENCE_S, until=reached)
     assert reached(job), f"{job.state} in {job.phase} at {job.step}: {job.error}"

@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dbos._error import DBOSException
+from dbos._error import DBOSException, DBOSStreamTimeoutError
 
 from backend.contracts import JobEvent, JobSnapshot, JobState, PhaseView
 from backend.jobs.queue import EVENTS, MAX_KILLS, JobQueue
 from backend.jobs.store import JobRow, Store
 
 POLL_S = 0.01
+LONGEST_POLL_S = 0.25
+"""Of a job that waits in a queue."""
+CLOSED_LOOK_S = 0.5
 LOG_LINES = 40
 MIN_STEPS_FOR_RATE = 2
 RETRYABLE = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED})
@@ -95,6 +98,11 @@ class Follower:
         self._changed = threading.Condition()
         self._followed: dict[str, JobSnapshot] = {}
         """By workflow: a job that is tried again is followed anew."""
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Let go of the database within `CLOSED_LOOK_S` seconds."""
+        self._closed.set()
 
     def snapshot(self, row: JobRow) -> JobSnapshot:
         """The job now: its state from the row, its progress from the events. Starts to follow it
@@ -126,18 +134,45 @@ class Follower:
 
     def _follow(self, row: JobRow) -> None:
         try:
-            stream = self._queue.client.read_stream(
-                row.workflow_id, EVENTS, polling_interval_sec=POLL_S
-            )
-            for value in stream:
-                event = JobEvent.model_validate(value)
-                with self._changed:
-                    known = self._followed[row.workflow_id]
-                    self._followed[row.workflow_id] = fold(known, event)
-                    self._changed.notify_all()
+            self._await_start(row)
+            self._fold_events(row)
         except DBOSException:
             pass
         finally:
             with self._changed:
                 del self._followed[row.workflow_id]
                 self._changed.notify_all()
+
+    def _await_start(self, row: JobRow) -> None:
+        """Until the job has left its queue; looks the less often the longer that takes."""
+        asked_at = time.monotonic()
+        while not self._closed.is_set():
+            now = self._store.find(row.id)
+            if now is None or now.state is not JobState.QUEUED or now.attempt != row.attempt:
+                return
+            waited_s = time.monotonic() - asked_at
+            self._closed.wait(min(max(POLL_S, waited_s / 10), LONGEST_POLL_S))
+
+    def _fold_events(self, row: JobRow) -> None:
+        heard = 0
+        while not self._closed.is_set():
+            stream = self._queue.client.read_stream(
+                row.workflow_id,
+                EVENTS,
+                offset=heard,
+                polling_interval_sec=POLL_S,
+                timeout_seconds=CLOSED_LOOK_S,
+            )
+            try:
+                for value in stream:
+                    heard += 1
+                    self._fold(row, JobEvent.model_validate(value))
+                return
+            except DBOSStreamTimeoutError:
+                continue
+
+    def _fold(self, row: JobRow, event: JobEvent) -> None:
+        with self._changed:
+            known = self._followed[row.workflow_id]
+            self._followed[row.workflow_id] = fold(known, event)
+            self._changed.notify_all()

@@ -37,4 +37,5 @@ class Studio:
         self.machine = Machine(self.desk)
 
     def close(self) -> None:
+        self.desk.follower.close()
         self.desk.queue.close()

@@ -88,7 +88,7 @@ class Server:
             self.process = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory, sdxl_models: Path) -> Iterator[Server]:
     """The studio that most tests share; each comes with a browser context of its own."""
     made = Server(tmp_path_factory.mktemp("studio") / "home", sdxl_models)
@@ -98,7 +98,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, sdxl_models: Path) -> Itera
         made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The system's Chromium where there is one, else Playwright's own."""
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)

@@ -1,17 +1,21 @@
 """The command line keeps CONTRACT: one JSON object on standard output, codes, exit statuses."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app
 from backend.images.png import read_request
 from backend.settings import Settings
-from tests.support import ROOT, Worker, environment
+from tests.support import ROOT, environment, running_worker
 
 JOB_FIELDS = {"id", "kind", "state", "position", "phase", "step", "total", "created", "owner"}
 METRICS = {
@@ -26,17 +30,26 @@ METRICS = {
 }
 
 
+Outcome = tuple[int, Any, str]
+"""Exit status, the JSON object, and standard error of a command."""
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home with a worker, shared by the commands of this module."""
     settings = Settings(home=tmp_path_factory.mktemp("home"))
-    worker = Worker(settings)
-    yield settings
-    worker.kill()
+    with running_worker(settings):
+        yield settings
 
 
-def run(settings: Settings, *arguments: str) -> tuple[int, Any, str]:
-    """Exit status, the JSON object, and standard error of a command."""
+def outcome(status: int, stdout: str, stderr: str) -> Outcome:
+    lines = stdout.splitlines()
+    assert len(lines) <= 1, stdout
+    return status, json.loads(lines[0]) if lines else None, stderr
+
+
+def run_process(settings: Settings, *arguments: str) -> Outcome:
+    """Run a command as a user does."""
     done = subprocess.run(
         [sys.executable, "app.py", *arguments, "--json"],
         cwd=ROOT,
@@ -44,14 +57,27 @@ def run(settings: Settings, *arguments: str) -> tuple[int, Any, str]:
         capture_output=True,
         text=True,
     )
-    lines = done.stdout.splitlines()
-    assert len(lines) <= 1, done.stdout
-    return done.returncode, json.loads(lines[0]) if lines else None, done.stderr
+    return outcome(done.returncode, done.stdout, done.stderr)
+
+
+def run(settings: Settings, *arguments: str) -> Outcome:
+    """Run a command through its entry point in this process, which has all imported already."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(io.StringIO()) as stdout,
+        redirect_stderr(io.StringIO()) as stderr,
+    ):
+        patch.setattr(os, "environ", environment(settings))
+        patch.setattr(sys, "argv", ["spark-studio", *arguments, "--json"])
+        with pytest.raises(SystemExit) as end:
+            app.main()
+    assert isinstance(end.value.code, int)
+    return outcome(end.value.code, stdout.getvalue(), stderr.getvalue())
 
 
 def test_generate_answers_with_pictures_and_metrics(shared: Settings, tmp_path: Path) -> None:
     arguments = ("--prompt", "a red circle", "--seed", "5", "--steps", "3", "--size", "128x96")
-    status, data, _ = run(
+    status, data, _ = run_process(
         shared, "generate", *arguments, "--count", "2", "--out", str(tmp_path / "out")
     )
     assert status == 0
@@ -65,7 +91,7 @@ def test_generate_answers_with_pictures_and_metrics(shared: Settings, tmp_path: 
 
 
 def test_a_command_without_a_worker_brings_its_own(settings: Settings) -> None:
-    status, data, _ = run(settings, "generate", "--prompt", "a red circle", "--steps", "1")
+    status, data, _ = run_process(settings, "generate", "--prompt", "a red circle", "--steps", "1")
     assert status == 0
     assert Path(data["images"][0]["path"]).exists()
     status, data, _ = run(settings, "jobs", "list")

@@ -1,5 +1,6 @@
 """The pictures of a job are those of the plain diffusers call."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,18 @@ from PIL import Image
 from backend.contracts import JobState, Precision
 from backend.errors import Code
 from backend.images.pipeline import load_pipeline
-from backend.images.preview import load_colours
 from backend.models.catalog import find_model
+from backend.settings import Settings
 from backend.studio import Studio
-from tests.support import OWNER, PATIENCE_S, request, running_worker
+from tests.support import LONG, OWNER, PATIENCE_S, request, running_worker
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    studio = Studio(Settings(home=tmp_path_factory.mktemp("home")))
+    with running_worker(studio.settings):
+        yield studio
+    studio.close()
 
 
 def plain(studio: Studio, precision: Precision, seed: int) -> np.ndarray:
@@ -35,14 +44,10 @@ def plain(studio: Studio, precision: Precision, seed: int) -> np.ndarray:
 
 def test_pixels_are_those_of_the_plain_call_in_every_precision(studio: Studio) -> None:
     precisions = (Precision.FP32, Precision.BF16)
-    with running_worker(studio.settings):
-        ids = [studio.pictures.generate(request(precision=p, count=2), OWNER) for p in precisions]
-        jobs = [studio.jobs.wait(job_id, OWNER, PATIENCE_S) for job_id in ids]
-        for job in jobs:
-            assert job.state is JobState.SUCCEEDED, job.error
-        resident = {model.key for model in studio.machine.status().workers[0].resident}
-    assert resident >= {"demo-flux/fp32/torch"}
-    for precision, job in zip(precisions, jobs, strict=True):
+    ids = [studio.pictures.generate(request(precision=p, count=2), OWNER) for p in precisions]
+    for precision, job_id in zip(precisions, ids, strict=True):
+        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
+        assert job.state is JobState.SUCCEEDED, job.error
         for image in job.images:
             made = np.asarray(Image.open(image.path))
             assert (made == plain(studio, precision, image.seed)).all(), (precision, image.seed)
@@ -51,29 +56,21 @@ def test_pixels_are_those_of_the_plain_call_in_every_precision(studio: Studio) -
 @pytest.mark.parametrize("size", [(64, 64), (256, 64), (80, 256), (256, 256)])
 def test_every_size_within_the_limits_works(studio: Studio, size: tuple[int, int]) -> None:
     width, height = size
-    with running_worker(studio.settings):
-        job_id = studio.pictures.generate(request(width=width, height=height, steps=2), OWNER)
-        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
+    job_id = studio.pictures.generate(request(width=width, height=height, steps=2), OWNER)
+    job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     with Image.open(job.images[0].path) as picture:
         assert picture.size == size
 
 
 def test_previews_are_made_while_denoising_and_gone_afterwards(studio: Studio) -> None:
-    settings = studio.settings
-    with running_worker(settings):
-        job_id = studio.pictures.generate(request(steps=100), OWNER)
-        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
-        if job.preview is None:
-            assert load_colours(settings.home / "preview_colours" / "demo-flux.json")
-            job_id = studio.pictures.generate(request(steps=100), OWNER)
-            job = studio.jobs.wait(
-                job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None
-            )
-        assert job.preview is not None
-        with Image.open(job.preview) as preview:
-            assert preview.size == (16, 16)
-        studio.jobs.wait(job_id, OWNER, PATIENCE_S)
+    job_id = studio.pictures.generate(request(**LONG), OWNER)
+    job = studio.jobs.wait(job_id, OWNER, PATIENCE_S, until=lambda job: job.preview is not None)
+    assert job.preview is not None
+    with Image.open(job.preview) as preview:
+        assert preview.size == (32, 32)
+    studio.jobs.cancel(job_id, OWNER)
+    studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert not Path(job.preview).exists()
 
 
@@ -81,7 +78,6 @@ def test_a_prompt_that_could_not_be_counted_when_it_was_queued_is_counted_before
     studio: Studio,
 ) -> None:
     job_id = studio.pictures._submit(request(prompt="a red circle " * 300), OWNER)
-    with running_worker(studio.settings):
-        job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
+    job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert job.error
     assert job.error.code is Code.PROMPT_TOO_MANY_TOKENS

@@ -40,7 +40,7 @@ def test_the_pool_makes_room_and_lets_go_on_request(studio: Studio) -> None:
             "the model to be idle",
         )
         studio.models.unload(key)
-        until(lambda: key not in resident(studio), "the model to go", patience_s=3.0)
+        until(lambda: key not in resident(studio), "the model to go")
 
 
 def resident(studio: Studio) -> set[str]:

@@ -5,10 +5,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from backend.contracts import JobState
 from backend.settings import Settings
 from backend.studio import Studio
 from tests.conftest import free_port
-from tests.support import OWNER, PATIENCE_S, ROOT, await_phase, environment, request, until
+from tests.support import LONG, OWNER, PATIENCE_S, ROOT, await_phase, environment, request, until
 
 
 class Served:
@@ -68,8 +69,8 @@ class Served:
         return until(successor, "a new one")
 
 
-@pytest.fixture
-def served(settings: Settings) -> Iterator[Served]:
+@contextmanager
+def serving(settings: Settings) -> Iterator[Served]:
     served = Served(settings)
     try:
         until(served.is_ready, "the studio")
@@ -77,6 +78,36 @@ def served(settings: Settings) -> Iterator[Served]:
     finally:
         served.process.kill()
         served.process.wait()
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The home of all tests here."""
+    return Settings(home=tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def served(settings: Settings) -> Iterator[Served]:
+    """The studio of the tests that leave one behind."""
+    with serving(settings) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def studio(settings: Settings) -> Iterator[Studio]:
+    studio = Studio(settings)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[Served, Studio]]:
+    """A studio that may be ended, and a look at its jobs."""
+    settings = Settings(home=tmp_path)
+    studio = Studio(settings)
+    with serving(settings) as served:
+        yield served, studio
+    studio.close()
 
 
 def test_the_page_answers_and_everything_listens_on_loopback_only(served: Served) -> None:
@@ -96,49 +127,22 @@ def test_the_page_answers_and_everything_listens_on_loopback_only(served: Served
 def test_a_killed_web_process_comes_back_while_the_job_goes_on(
     served: Served, studio: Studio
 ) -> None:
-    job_id = studio.pictures.generate(request(steps=100), OWNER)
+    job_id = studio.pictures.generate(request(**LONG), OWNER)
     await_phase(studio, job_id, "denoise", 3)
     served.killed("web")
     assert until(served.is_ready, "the page to be back")
-    assert studio.jobs.wait(job_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
+    assert studio.jobs.get(job_id, OWNER).state is JobState.RUNNING
+    studio.jobs.cancel(job_id, OWNER)
+    assert studio.jobs.wait(job_id, OWNER, PATIENCE_S).state is JobState.CANCELLED
 
 
 def test_a_killed_worker_comes_back_and_takes_the_next_job(served: Served, studio: Studio) -> None:
-    job_id = studio.pictures.generate(request(steps=100), OWNER)
+    job_id = studio.pictures.generate(request(**LONG), OWNER)
     next_id = studio.pictures.generate(request(steps=2), OWNER)
     await_phase(studio, job_id, "denoise", 3)
     served.killed("backend.jobs.worker")
     assert studio.jobs.wait(next_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
     assert studio.jobs.get(job_id, OWNER).state is JobState.INTERRUPTED
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_ends_every_process_and_keeps_the_job(
-    served: Served, studio: Studio, number: signal.Signals
-) -> None:
-    job_id = studio.pictures.generate(request(steps=100), OWNER)
-    await_phase(studio, job_id, "denoise", 3)
-    family = psutil.Process(served.process.pid).children(recursive=True)
-    served.process.send_signal(number)
-    assert served.process.wait(PATIENCE_S) == 0
-    assert not [process for process in family if process.is_running()]
-    assert studio.jobs.get(job_id, OWNER).state is JobState.QUEUED
-
-
-def test_a_burst_of_stops_stops_once(served: Served) -> None:
-    """Ctrl+C reaches `make run` and the studio, and make passes it on."""
-    deadline = time.monotonic() + PATIENCE_S
-    while served.process.poll() is None:
-        assert time.monotonic() < deadline
-        served.process.send_signal(signal.SIGINT)
-        served.process.send_signal(signal.SIGTERM)
-
-
-def test_no_process_outlives_a_killed_supervisor(served: Served) -> None:
-    family = psutil.Process(served.process.pid).children(recursive=True)
-    served.process.kill()
-    served.process.wait()
-    until(lambda: not any(process.is_running() for process in family), "them to end", 5.0)
 
 
 def test_a_taken_port_is_said_at_once(served: Served, settings: Settings) -> None:
@@ -157,12 +161,45 @@ def test_a_taken_port_is_said_at_once(served: Served, settings: Settings) -> Non
 def test_a_second_studio_on_the_same_home_leaves_the_worker_alone(
     served: Served, settings: Settings, studio: Studio
 ) -> None:
-    second = Served(settings)
-    try:
-        until(second.is_ready, "the second studio")
+    with serving(settings):
         job_id = studio.pictures.generate(request(steps=20), OWNER)
         assert studio.jobs.wait(job_id, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
         assert len(studio.machine.status().workers) == 1
-    finally:
-        second.process.kill()
-        second.process.wait()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+
+
+def stop_over_and_over(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl+C reaches `make run` and the studio, and make passes it on. (One that comes when Python
+    itself is leaving ends it with that signal's status.)"""
+
+    def ended() -> bool:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        return process.poll() is not None
+
+    until(ended, "the studio's end")
+
+
+@pytest.mark.parametrize("tell", [stop, stop_over_and_over])
+def test_a_stop_ends_every_process_and_keeps_the_job(
+    own: tuple[Served, Studio], tell: Callable[[subprocess.Popen[bytes]], None]
+) -> None:
+    served, studio = own
+    job_id = studio.pictures.generate(request(**LONG), OWNER)
+    await_phase(studio, job_id, "denoise", 3)
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    tell(served.process)
+    assert not [process for process in family if process.is_running()]
+    assert studio.jobs.get(job_id, OWNER).state is JobState.QUEUED
+
+
+def test_no_process_outlives_a_killed_supervisor(own: tuple[Served, Studio]) -> None:
+    served, _ = own
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    served.process.kill()
+    served.process.wait()
+    until(lambda: not any(process.is_running() for process in family), "them to end")

@@ -1,6 +1,10 @@
+import threading
+
 from backend.contracts import ImageResult, JobEvent, JobKind, JobSnapshot, JobState
 from backend.jobs.follower import LOG_LINES, fold
 from backend.language import text
+from backend.studio import Studio
+from tests.support import OWNER, request, until
 
 START = JobSnapshot(
     id="1",
@@ -65,3 +69,19 @@ def test_what_an_event_leaves_out_stays() -> None:
         JobEvent(at=2, phase="denoise", step=1, total=4),
     )
     assert (snapshot.preview, snapshot.peak_memory_bytes) == ("p.png", 9)
+
+
+def followers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("follow-")}
+
+
+def test_a_closed_studio_follows_nothing_any_more(any_studio: Studio) -> None:
+    waiting = any_studio.pictures.generate(request(), OWNER)
+    running = any_studio.pictures.generate(request(), OWNER)
+    any_studio.desk.store.move(running, JobState.RUNNING)
+    assert any_studio.jobs.get(waiting, OWNER).state is JobState.QUEUED
+    assert any_studio.jobs.get(running, OWNER).state is JobState.RUNNING
+    ours = {thread for thread in followers() if thread.name[7:] in (waiting[:8], running[:8])}
+    assert len(ours) == 2
+    any_studio.close()
+    until(lambda: not ours & followers(), "their threads to end")
