@@ -64,7 +64,7 @@ def sdxl_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_sdxl import make_sdxl
 
     root = tmp_path_factory.mktemp("sdxl")
-    make_sdxl(root / "demo-sdxl")
+    make_sdxl(root / "tiny-sdxl")
     return root
 
 

@@ -36,7 +36,8 @@ def make_sdxl(folder: Path) -> Path:
         add_watermarker=False,
     )
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
-    (folder / "manifest.json").write_text(json.dumps(manifest(folder)), encoding="utf-8")
+    card = manifest(folder) | {"name": folder.name}
+    (folder / "manifest.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
 
 

@@ -33,8 +33,8 @@ FLAGS = (
 class Server:
     """`spark-studio serve` with a home of its own."""
 
-    def __init__(self, home: Path, *models: Path) -> None:
-        self.settings = Settings(home=home, models=models)
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home)
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.log = home.parent / f"{home.name}.log"
@@ -89,9 +89,9 @@ class Server:
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory, sdxl_models: Path) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The studio that most tests share; each comes with a browser context of its own."""
-    made = Server(tmp_path_factory.mktemp("studio") / "home", sdxl_models)
+    made = Server(tmp_path_factory.mktemp("studio") / "home")
     try:
         yield made.start()
     finally:

@@ -190,7 +190,7 @@ def test_a_negative_prompt_is_asked_for_where_the_model_takes_one(
     expect(negative).to_be_hidden()
     page.locator("#picker-current").click()
     page.locator('#picker-list input[value="demo-sdxl/fp32/torch"]').check()
-    expect(page.locator("#guidance input[type=number]")).to_have_value("5")
+    expect(page.locator("#guidance input[type=number]")).to_have_value("2")
     expect(negative).to_be_visible()
     negative.fill("a blue square")
     generate(page, "a red circle", **QUICK)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from backend.models.catalog import find_model
 from backend.settings import Settings
 from backend.studio import Studio
 from tests.support import LONG, OWNER, PATIENCE_S, request, running_worker
+from tools.demo_models.checker import check
+from tools.demo_models.spec import draw_pair
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,23 @@ def test_pixels_are_those_of_the_plain_call_in_every_precision(studio: Studio) -
         for image in job.images:
             made = np.asarray(Image.open(image.path))
             assert (made == plain(studio, precision, image.seed)).all(), (precision, image.seed)
+
+
+@pytest.mark.parametrize("model", ["demo-flux", "demo-sdxl"])
+def test_a_model_that_ships_draws_what_it_is_asked_for(studio: Studio, model: str) -> None:
+    limits = studio.models.find(model).limits
+    native = {
+        "steps": limits.default_steps,
+        "guidance": limits.default_guidance,
+        "width": limits.native_width,
+        "height": limits.native_height,
+    }
+    wanted = draw_pair(Random(1), "left", ("circle", "red"), ("square", "blue"), "white")
+    job_id = studio.pictures.generate(request(model=model, **native), OWNER)
+    job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
+    assert job.state is JobState.SUCCEEDED, job.error
+    pixels = torch.from_numpy(np.asarray(Image.open(job.images[0].path)).copy())
+    assert check(pixels.permute(2, 0, 1) / 255, wanted).right
 
 
 @pytest.mark.parametrize("size", [(64, 64), (256, 64), (80, 256), (256, 256)])

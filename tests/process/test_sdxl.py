@@ -34,7 +34,7 @@ from backend.studio import Studio
 from tests import support
 from tests.support import OWNER, PATIENCE_S, running_worker
 
-MODEL = "demo-sdxl"
+MODEL = "tiny-sdxl"
 CHILDREN = {
     "backend.quantize.diffusion": "calibrate_denoiser",
     "backend.engines.prepare": "prepare",

@@ -24,13 +24,13 @@ INT8, FP8, NVFP4 = Precision.INT8, Precision.FP8, Precision.NVFP4
 SPARK = Host("sm121", "NVIDIA GB10", 48, {"rtx": "1.7.1.116", "onnxruntime": "1.31.1"})
 
 
-def entry_of(models: Path, model: str = "demo-sdxl") -> Entry:
+def entry_of(models: Path, model: str = "tiny-sdxl") -> Entry:
     return find_model(Settings(home=Path("unused"), models=(models,)), model)
 
 
 @pytest.fixture
 def copy(sdxl_models: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(sdxl_models / "demo-sdxl", tmp_path / "copy"))
+    return Path(shutil.copytree(sdxl_models / "tiny-sdxl", tmp_path / "copy"))
 
 
 def test_a_folder_is_read_as_its_card_says(sdxl_models: Path) -> None:
@@ -104,7 +104,7 @@ def test_tokens_are_counted_as_the_tokenizer_does(
 ) -> None:
     from transformers import CLIPTokenizer
 
-    folder = sdxl_models / "demo-sdxl" / "tokenizer"
+    folder = sdxl_models / "tiny-sdxl" / "tokenizer"
     expected = len(CLIPTokenizer.from_pretrained(folder)(prompt).input_ids)
     assert count_tokens(folder, prompt) == expected
     bpe = json.loads((folder / "tokenizer.json").read_text())["model"]
