@@ -41,7 +41,7 @@ MinSide = Annotated[int | None, _option(SIZES, "Smallest side in pixels.")]
 MaxSide = Annotated[int | None, _option(SIZES, "Largest side in pixels.")]
 OptSize = Annotated[str | None, _option(SIZES, "Size it is tuned for.", metavar="WxH")]
 Batch = Annotated[int | None, _option(SIZES, "Pictures at once, at the most.")]
-Static = Annotated[bool, _option(SIZES, "For one size only.", "--static")]
+Static = Annotated[bool, _option(SIZES, "For one size only, that of --opt-size.", "--static")]
 OptimizationLevel = Annotated[int, _option(BUILDER, "0 (fast build) to 5.")]
 Workspace = Annotated[
     float | None, _option(BUILDER, "Memory for a layer's scratch.", metavar="GIB")

@@ -22,7 +22,7 @@ class EngineSource(Name):
 class EngineProfile(Contract):
     """The sizes that an engine takes: pixels of a picture's sides, and pictures at once.
 
-    TensorRT tunes for the size in the middle; equal bounds make a static engine.
+    TensorRT tunes for the size in the middle.
     """
 
     min_side: int
@@ -30,8 +30,41 @@ class EngineProfile(Contract):
     opt_width: int
     opt_height: int
     max_batch: int = 1
+    static: bool = False
+    """Takes the tuned size only; the bounds are then the shorter and the longer side of it."""
+
+    @classmethod
+    def of_size(cls, width: int, height: int, max_batch: int = 1) -> "EngineProfile":
+        """The static profile of one size."""
+        return cls(
+            min_side=min(width, height),
+            max_side=max(width, height),
+            opt_width=width,
+            opt_height=height,
+            max_batch=max_batch,
+            static=True,
+        )
+
+    @property
+    def one_size(self) -> bool:
+        return self.static or self.min_side == self.max_side
+
+    @property
+    def smallest(self) -> tuple[int, int]:
+        """Width and height."""
+        return self._tuned if self.static else (self.min_side, self.min_side)
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        return self._tuned if self.static else (self.max_side, self.max_side)
+
+    @property
+    def _tuned(self) -> tuple[int, int]:
+        return self.opt_width, self.opt_height
 
     def takes(self, width: int, height: int) -> bool:
+        if self.static:
+            return (width, height) == self._tuned
         return all(self.min_side <= side <= self.max_side for side in (width, height))
 
 

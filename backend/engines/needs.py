@@ -15,6 +15,7 @@ from backend.errors import StudioError
 from backend.hardware.host import group_memory, host_memory
 from backend.models import files
 from backend.models.catalog import Entry
+from backend.models.families import component_of
 from backend.settings import Settings
 
 BYTES = {
@@ -47,8 +48,9 @@ def module_parameters(entry: Entry, module: str) -> int:
     denoiser is taken for all of it. Raises StudioError MODEL_FILES_CORRUPTED."""
     if entry.folder is None:
         return entry.parameters if module == entry.family.denoiser else 0
-    component = "vae" if module == "vae_decoder" else module
-    weights = files.component_files(entry.folder, component, files.variant_of(entry.folder))
+    weights = files.component_files(
+        entry.folder, component_of(module), files.variant_of(entry.folder)
+    )
     return sum(files.count_in_file(file, entry.id) for file in weights)
 
 
@@ -68,19 +70,24 @@ def calibrate_needs(entry: Entry, on_gpu: bool) -> Needs:
 
 
 def export_needs(entry: Entry, builds: Iterable[ModuleBuild], exports: Path) -> Needs:
-    """All modules of one base precision in memory; on disk a plain export of each module (kept in
-    `exports`, so only those that are missing count) and the quantised file of the denoiser."""
-    memory, disk = 0.0, 0.0
-    for one in builds:
+    """In memory what exporting the modules of one base precision takes; on disk a plain export of
+    each module (kept in `exports`, so only those that are missing count) and the quantised file of
+    the denoiser."""
+    memory: dict[Precision, float] = {}
+    disk, known = 0.0, list(builds)
+    for base in {one.base for one in known}:
+        wanted = [one.key.module for one in known if one.base is base]
+        held = sum(module_parameters(entry, name) for name in entry.family.needed_for(wanted))
+        memory[base] = held * BYTES[base] * EXPORT_SHARE
+    for one in known:
         parameters = module_parameters(entry, one.key.module)
-        memory = max(memory, entry.parameters * BYTES[one.base] * EXPORT_SHARE)
         if not (exports / f"{one.key.module}.{one.base}").exists():
             disk += parameters * BYTES[one.base]
         if one.key.precision is not one.base:
             disk += parameters * BYTES[one.key.precision]
         if one.key.precision is Precision.NVFP4:
             disk += parameters  # unpacked, for the check
-    return Needs(int(memory) + PROCESS_BYTES, int(disk * DISK_SHARE))
+    return Needs(int(max(memory.values(), default=0.0)) + PROCESS_BYTES, int(disk * DISK_SHARE))
 
 
 def check_bytes(parameters: int, base: Precision, quantised: bool) -> int:

@@ -51,9 +51,7 @@ def profile_of(
     if static:
         if min_side is not None or max_side is not None:
             raise _no_profile("a static engine has one size, no bounds")
-        if width != height:
-            raise _no_profile("a static engine is for square pictures")
-        low = high = width
+        return EngineProfile.of_size(width, height, _or(batch, 1))
     return EngineProfile(
         min_side=low, max_side=high, opt_width=width, opt_height=height, max_batch=_or(batch, 1)
     )

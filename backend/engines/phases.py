@@ -158,7 +158,7 @@ def export(context: JobContext, settings: Settings, calibrated: dict[str, Any]) 
     arguments = {
         "model": order.entry.id,
         "folder": order.folder,
-        "sample_size": [profile.min_side, profile.opt_height],
+        "sample_size": [profile.smallest[0], profile.opt_height],
         "exports": str(exports_folder(settings, order.entry, order.all)),
         "work": str(order.work),
         "calibration": calibrated.get("file"),

@@ -121,6 +121,10 @@ def check_profile(profile: EngineProfile, entry: Entry) -> None:
         problem = f"its bounds must lie within {limits.min_side} to {limits.max_side}"
     elif not profile.takes(profile.opt_width, profile.opt_height):
         problem = "the size it is tuned for lies outside its bounds"
+    elif profile.static and profile != EngineProfile.of_size(
+        profile.opt_width, profile.opt_height, profile.max_batch
+    ):
+        problem = "a static engine has one size, no bounds"
     elif not 1 <= profile.max_batch <= limits.max_count:
         problem = f"its batch must lie within 1 to {limits.max_count}"
     if problem:

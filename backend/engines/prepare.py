@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
+from diffusers import DiffusionPipeline
 
 from backend.contracts import Precision
 from backend.engines import needs
@@ -16,13 +17,14 @@ from backend.engines.cache import LAYERS, ONNX, data_file, sha256_of
 from backend.engines.check import Reference, check, reference
 from backend.engines.export import export
 from backend.engines.lower import lower
-from backend.engines.modules import ExportModule, modules_of
+from backend.engines.modules import ExportModule, module_of
 from backend.engines.network import layers_of
 from backend.engines.validated import reference_file
 from backend.engines.weights import WeightWriter, load_graph
 from backend.images.pipeline import load_pipeline
 from backend.jobs.children import News, child_main
 from backend.language import text
+from backend.models.families import family_of
 from backend.quantize.calibration import Calibration
 
 
@@ -31,9 +33,9 @@ def prepare(arguments: dict[str, Any], tell: News) -> list[dict[str, Any]]:
     `<work>/<module>.reference.safetensors` for those that were checked.
 
     Each module names its `base` precision, that of the plain export, and its `precision`; plain
-    exports are kept in `exports` and used again. The modules of one base precision are in memory
-    at a time; a file is run when torch's modules have left it. Raises StudioError EXPORT_DIFFERS
-    and what load_pipeline, lower and Calibration.load raise.
+    exports are kept in `exports` and used again. The modules of one base precision, and what their
+    example inputs come from, are in memory at a time; a file is run when torch's modules have left
+    it. Raises StudioError EXPORT_DIFFERS and what load_pipeline, lower and Calibration.load raise.
     """
     wanted: list[dict[str, str]] = arguments["modules"]
     done: list[dict[str, Any]] = []
@@ -55,13 +57,23 @@ def prepare(arguments: dict[str, Any], tell: News) -> list[dict[str, Any]]:
 def _sources(arguments: dict[str, Any], base: str) -> Iterator[tuple[ExportModule, dict[str, str]]]:
     """The modules to prepare in one base precision; whoever asks for the next one is done with
     the one before."""
-    pipeline = load_pipeline(
-        Path(arguments["folder"]), arguments["model"], Precision(base), torch.device("cpu")
-    )
-    sources = modules_of(pipeline, *arguments["sample_size"])
-    for one in arguments["modules"]:
-        if one["base"] == base:
-            yield sources[one["module"]], one
+    wanted = {one["module"]: one for one in arguments["modules"] if one["base"] == base}
+    pipeline = _pipeline_for(arguments, wanted, Precision(base))
+    size = arguments["sample_size"]
+    sources = {name: module_of(pipeline, name, *size) for name in wanted}
+    for name, one in wanted.items():
+        yield sources[name], one
+
+
+def _pipeline_for(
+    arguments: dict[str, Any], wanted: Iterable[str], base: Precision
+) -> DiffusionPipeline:
+    """The pipeline without what none of these modules needs."""
+    folder, model = Path(arguments["folder"]), arguments["model"]
+    family = family_of(folder, model)
+    assert family is not None
+    left_out = set(family.components) - set(family.needed_for(wanted))
+    return load_pipeline(folder, model, base, torch.device("cpu"), left_out)
 
 
 def plain_export(arguments: dict[str, Any], source: ExportModule, base: Precision) -> Path:

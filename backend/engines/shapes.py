@@ -23,9 +23,9 @@ def dimension_sizes(batch: int, width: int, height: int, guided: bool = True) ->
 def profile_sizes(profile: EngineProfile) -> tuple[dict[str, int], ...]:
     """The named dimensions at the smallest, the tuned and the largest size of a profile."""
     return (
-        dimension_sizes(1, profile.min_side, profile.min_side, guided=False),
+        dimension_sizes(1, *profile.smallest, guided=False),
         dimension_sizes(1, profile.opt_width, profile.opt_height),
-        dimension_sizes(profile.max_batch, profile.max_side, profile.max_side),
+        dimension_sizes(profile.max_batch, *profile.largest),
     )
 
 

@@ -23,6 +23,7 @@ from backend.models.catalog import Entry, variant_key
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+NONE = "—"
 WORKING_SHARE = 1.25
 """Memory of a running engine over that of its file: activations at its native size."""
 
@@ -62,11 +63,14 @@ def engines_of(
     return found
 
 
-def _takes(made: EngineManifest, size: Size) -> bool:
+def _sized(made: EngineManifest) -> bool:
     """ONNX Runtime takes any size, and text encoders see none."""
-    if made.runtime is not Runtime.TENSORRT or made.module.startswith("text_encoder"):
-        return True
-    return made.profile is None or made.profile.takes(*size)
+    on_gpu = made.runtime is Runtime.TENSORRT
+    return on_gpu and not made.module.startswith("text_encoder") and made.profile is not None
+
+
+def _takes(made: EngineManifest, size: Size) -> bool:
+    return not _sized(made) or (made.profile is not None and made.profile.takes(*size))
 
 
 def check_size(request: GenerateRequest, entry: Entry, engines: Iterable[Engine]) -> None:
@@ -77,19 +81,34 @@ def check_size(request: GenerateRequest, entry: Entry, engines: Iterable[Engine]
     variant = (entry, request.precision, request.runtime)
     if len(engines_of(*variant, known, size)) == len(entry.family.engine_modules):
         return
-    profiles = [
-        one.manifest.profile
-        for one in engines_of(*variant, known).values()
-        if one.manifest.profile is not None
-    ]
-    if profiles:
+    if any(_sized(one.manifest) for one in engines_of(*variant, known).values()):
         raise StudioError(
             Code.SIZE_OUT_OF_PROFILE,
             width=request.width,
             height=request.height,
-            min_side=max(one.min_side for one in profiles),
-            max_side=min(one.max_side for one in profiles),
+            sizes=", ".join(_working_sizes(*variant, known)) or NONE,
         )
+
+
+def _working_sizes(
+    entry: Entry, precision: Precision, runtime: Runtime, engines: list[Engine]
+) -> list[str]:
+    """The sizes that all modules of a variant have engines for, each as `width × height` or as what
+    either side may be."""
+
+    def works(size: Size) -> bool:
+        found = engines_of(entry, precision, runtime, engines, size)
+        return len(found) == len(entry.family.engine_modules)
+
+    sizes: list[str] = []
+    for profile in dict.fromkeys(one.manifest.profile for one in engines if _sized(one.manifest)):
+        assert profile is not None
+        if not profile.one_size and works(profile.smallest) and works(profile.largest):
+            sides = f"{profile.min_side}–{profile.max_side}"
+            sizes.append(f"{sides} × {sides}")
+        elif works((profile.opt_width, profile.opt_height)):
+            sizes.append(f"{profile.opt_width} × {profile.opt_height}")
+    return list(dict.fromkeys(sizes))
 
 
 def _variant(

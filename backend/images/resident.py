@@ -20,6 +20,7 @@ from backend.images.prompt_cache import Embeddings
 from backend.jobs.context import JobContext
 from backend.language import text
 from backend.models.catalog import Entry, variant_key
+from backend.models.families import component_of
 from backend.models.pool import ModelPool
 from backend.settings import Settings, TextEncoders
 
@@ -142,7 +143,7 @@ def _loader(
                 one.manifest, folder_of(settings, one.manifest.id) / one.manifest.file
             )
             for module, one in engines.items()
-            if module.removesuffix("_decoder") not in left_out
+            if component_of(module) not in left_out
         }
         return load_engine_pipeline(
             entry.settings_folder, entry.family, files, device, settings.home / "timing"

@@ -15,7 +15,7 @@ from backend.engines.build import build
 from backend.engines.cache import ONNX, data_file, size_of
 from backend.engines.check import check, load_reference
 from backend.engines.lower import lower
-from backend.engines.modules import flux_modules
+from backend.engines.modules import module_of
 from backend.engines.network import layers_of
 from backend.engines.plan import full_profile
 from backend.engines.prepare import prepare
@@ -85,7 +85,7 @@ def made(
 def calibrated(model: Path) -> dict[Precision, Calibration]:
     """Ranges that the denoiser's example inputs give."""
     pipeline = load_pipeline(model, NAME, Precision.FP32, torch.device("cpu"))
-    inputs = flux_modules(pipeline, 64, 128)["transformer"].inputs
+    inputs = module_of(pipeline, "transformer", 64, 128).inputs
 
     def watch(stand_in: torch.nn.Module) -> None:
         stand_in(**inputs)

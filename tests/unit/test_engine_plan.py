@@ -103,6 +103,13 @@ def test_a_profile_that_contradicts_itself_is_refused(sides: tuple[int, ...]) ->
     assert refusal.value.code is Code.PROFILE_INVALID
 
 
+def test_a_static_profile_has_no_bounds() -> None:
+    profile = EngineProfile.of_size(256, 128).model_copy(update={"min_side": 64})
+    with pytest.raises(StudioError) as refusal:
+        plan_builds(asked(profile=profile), DEMO, SPARK)
+    assert refusal.value.code is Code.PROFILE_INVALID
+
+
 def test_heights_are_heights() -> None:
     profile = EngineProfile(min_side=64, max_side=256, opt_width=256, opt_height=128)
     shapes = input_shapes(
@@ -112,6 +119,12 @@ def test_heights_are_heights() -> None:
     )
     assert shapes["latent"] == [[1, 16, 8, 8], [1, 16, 16, 32], [1, 16, 32, 32]]
     assert shapes["img_ids"] == [[16, 3], [128, 3], [256, 3]]
+    shapes = input_shapes(
+        {"latent": [2, 16, 16, 32]},
+        {"latent": [(0, "B"), (2, "H"), (3, "W")]},
+        EngineProfile.of_size(256, 128),
+    )
+    assert shapes["latent"] == [[1, 16, 16, 32]] * 3
 
 
 def test_where_the_variants_stand() -> None:

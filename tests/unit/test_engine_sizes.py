@@ -61,8 +61,8 @@ def engines(
 COMMON = EngineManifest.model_fields.keys()
 
 
-def picture(side: int, runtime: Runtime = Runtime.TENSORRT):
-    return request(precision=Precision.FP32, runtime=runtime, width=side, height=side)
+def picture(side: int, runtime: Runtime = Runtime.TENSORRT, height: int | None = None):
+    return request(precision=Precision.FP32, runtime=runtime, width=side, height=height or side)
 
 
 def test_a_size_outside_the_profile_is_refused_with_those_that_work() -> None:
@@ -70,7 +70,18 @@ def test_a_size_outside_the_profile_is_refused_with_those_that_work() -> None:
     with pytest.raises(StudioError) as refusal:
         check_size(picture(144), DEMO, engines(SMALL))
     assert refusal.value.code is Code.SIZE_OUT_OF_PROFILE
-    assert "64 to 128" in refusal.value.info.message()
+    assert "64–128 × 64–128" in refusal.value.info.message()
+
+
+def test_a_static_engine_takes_its_one_size_which_need_not_be_square() -> None:
+    tall = EngineProfile.of_size(64, 128)
+    check_size(picture(64, height=128), DEMO, engines(tall))
+    both = [*engines(tall, at=1.0), *engines(EngineProfile.of_size(128, 128), at=2.0)]
+    chosen = engines_of(DEMO, Precision.FP32, Runtime.TENSORRT, both, (64, 128))
+    assert chosen["transformer"].manifest.profile == tall
+    with pytest.raises(StudioError) as refusal:
+        check_size(picture(128, height=64), DEMO, both)
+    assert "64 × 128, 128 × 128" in refusal.value.info.message()
 
 
 def test_of_several_engines_those_that_take_the_size_are_run() -> None:

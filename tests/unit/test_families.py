@@ -179,3 +179,10 @@ def test_a_pipeline_of_no_family_is_no_model(copy: Path) -> None:
 
 def test_families_are_found_by_their_name() -> None:
     assert FAMILIES == {"flux": FLUX, "sdxl": SDXL}
+
+
+def test_what_exporting_a_module_takes() -> None:
+    assert SDXL.needed_for(["vae_decoder"]) == ("vae",)
+    assert SDXL.needed_for(["text_encoder"]) == ("text_encoder",)
+    assert FLUX.needed_for(["transformer"]) == ("text_encoder", "text_encoder_2", "transformer")
+    assert FLUX.needed_for(FLUX.engine_modules) == FLUX.components

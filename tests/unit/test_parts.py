@@ -1,6 +1,7 @@
 """Text encoders are let go once a prompt is encoded where all parts together do not fit."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,6 +47,17 @@ def test_in_a_small_budget_parts_take_turns_and_the_picture_is_the_same(settings
     assert (again.loaded, again.result.metrics.load_s) == ([], 0.0)
     other = small.paint(QUICK.model_copy(update={"prompt": "a house at night"}))
     assert other.loaded == ["encoders", "painter"]
+
+
+def test_sdxl_takes_turns_too(settings: Settings, sdxl_models: Path) -> None:
+    settings = settings.model_copy(update={"models": (sdxl_models,)})
+    asked = QUICK.model_copy(
+        update={"model": "demo-sdxl", "guidance": 5.0, "negative_prompt": "a blue square"}
+    )
+    whole = Painter(settings, 1 << 40).paint(asked)
+    turns = Painter(settings, 1 << 40, "unload").paint(asked)
+    assert turns.loaded == ["encoders", "painter"]
+    assert (turns.pixels == whole.pixels).all()
 
 
 def test_what_is_kept_whole_must_fit_whole(settings: Settings) -> None:

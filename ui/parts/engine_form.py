@@ -62,7 +62,8 @@ def _sizes(form: BuildForm, choice: Choice, language: str) -> str:
     if form.sizes == "one":
         fields += (
             '<div class="e-pair">'
-            + number("side", form.side, limits.native_width, language, bounds, key)
+            + number("width", form.width, limits.native_width, language, bounds, key)
+            + number("height", form.height, limits.native_height, language, bounds, key)
             + _batch(form, choice, language)
             + "</div>"
         )

@@ -48,9 +48,9 @@ def profile_words(made: EngineManifest, language: str) -> tuple[str, str]:
             f"{name} {'x'.join(map(str, one[1]))}" for name, one in made.shapes.items()
         )
         return tuned, ""
-    if profile.min_side == profile.max_side:
+    if profile.one_size:
         static = t("page.profile.static", language, batch=profile.max_batch)
-        return f"{profile.min_side} px", static
+        return f"{profile.opt_width} × {profile.opt_height} px", static
     best = t(
         "page.profile.dynamic",
         language,

@@ -32,7 +32,8 @@ class BuildForm(BaseModel):
     module: str = ""
     sizes: str = "any"
     """`any` that the model takes, `one` (static), or a `range`."""
-    side: str = ""
+    width: str = ""
+    height: str = ""
     min_side: str = ""
     opt_width: str = ""
     opt_height: str = ""
@@ -131,10 +132,9 @@ def _profile(form: BuildForm, model: Model) -> EngineProfile | None:
     limits = model.limits
     batch = _whole(form.max_batch, "max_batch") or 1
     if form.sizes == "one":
-        side = _whole(form.side, "side") or limits.native_width
-        return EngineProfile(
-            min_side=side, max_side=side, opt_width=side, opt_height=side, max_batch=batch
-        )
+        width = _whole(form.width, "width") or limits.native_width
+        height = _whole(form.height, "height") or limits.native_height
+        return EngineProfile.of_size(width, height, batch)
     if form.sizes == "range":
         return EngineProfile(
             min_side=_whole(form.min_side, "min_side") or limits.min_side,

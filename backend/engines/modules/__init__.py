@@ -6,15 +6,16 @@ dimensions are named as in backend/engines/shapes.py.
 
 from diffusers import DiffusionPipeline, FluxPipeline
 
-from backend.engines.modules.flux import flux_modules
+from backend.engines.modules.flux import FLUX_MODULES
 from backend.engines.modules.module import ExportModule
-from backend.engines.modules.sdxl import sdxl_modules
+from backend.engines.modules.sdxl import SDXL_MODULES
 
-__all__ = ["ExportModule", "flux_modules", "modules_of", "sdxl_modules"]
+__all__ = ["ExportModule", "module_of"]
 
 
-def modules_of(pipeline: DiffusionPipeline, width: int, height: int) -> dict[str, ExportModule]:
-    """Modules of a pipeline by name, with example inputs of `width` x `height` pixels."""
+def module_of(pipeline: DiffusionPipeline, name: str, width: int, height: int) -> ExportModule:
+    """A module of a pipeline, with example inputs of `width` x `height` pixels. Of the pipeline it
+    reads the components that `Family.needed_for` names."""
     if isinstance(pipeline, FluxPipeline):
-        return flux_modules(pipeline, width, height)
-    return sdxl_modules(pipeline, width, height)
+        return FLUX_MODULES[name](pipeline, width, height)
+    return SDXL_MODULES[name](pipeline, width, height)

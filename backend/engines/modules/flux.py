@@ -1,4 +1,4 @@
-"""The modules of a FLUX pipeline."""
+"""The modules of a FLUX pipeline, each with what it needs of the pipeline and no more."""
 
 import torch
 from diffusers import FluxPipeline
@@ -13,12 +13,34 @@ from backend.engines.modules.module import (
 )
 
 
-def flux_modules(pipeline: FluxPipeline, width: int, height: int) -> dict[str, ExportModule]:
+def _clip(pipeline: FluxPipeline, _width: int, _height: int) -> ExportModule:
+    return ExportModule(
+        "text_encoder",
+        _Pooled(pipeline.text_encoder),
+        {"input_ids": token_ids(pipeline.tokenizer, SAMPLE_PROMPTS).int()},
+        {"input_ids": {0: "B"}},
+        ("text_embeddings", "pooled_embeddings"),
+        "model.",
+    )
+
+
+def _t5(pipeline: FluxPipeline, _width: int, _height: int) -> ExportModule:
+    return ExportModule(
+        "text_encoder_2",
+        _First(pipeline.text_encoder_2),
+        {"input_ids": token_ids(pipeline.tokenizer_2, SAMPLE_PROMPTS).int()},
+        {"input_ids": {0: "B"}},
+        ("text_embeddings",),
+        "model.",
+    )
+
+
+def _transformer(pipeline: FluxPipeline, width: int, height: int) -> ExportModule:
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.no_grad():
-        clip_ids = token_ids(pipeline.tokenizer, SAMPLE_PROMPTS)
         t5_ids = token_ids(pipeline.tokenizer_2, SAMPLE_PROMPTS)
         embeds = pipeline.text_encoder_2(t5_ids)[0]
+        clip_ids = token_ids(pipeline.tokenizer, SAMPLE_PROMPTS)
         pooled = pipeline.text_encoder(clip_ids).pooler_output
         latents, image_ids = pipeline.prepare_latents(
             SAMPLE_BATCH,
@@ -29,7 +51,7 @@ def flux_modules(pipeline: FluxPipeline, width: int, height: int) -> dict[str, E
             embeds.device,
             generator,
         )
-    transformer: dict[str, torch.Tensor] = {
+    inputs: dict[str, torch.Tensor] = {
         "hidden_states": latents,
         "encoder_hidden_states": embeds,
         "pooled_projections": pooled,
@@ -38,44 +60,24 @@ def flux_modules(pipeline: FluxPipeline, width: int, height: int) -> dict[str, E
         "txt_ids": torch.zeros(embeds.shape[1], 3),
     }
     if pipeline.transformer.config.guidance_embeds:
-        transformer["guidance"] = torch.full((SAMPLE_BATCH,), 3.5)
-    found = (
-        ExportModule(
-            "text_encoder",
-            _Pooled(pipeline.text_encoder),
-            {"input_ids": clip_ids.int()},
-            {"input_ids": {0: "B"}},
-            ("text_embeddings", "pooled_embeddings"),
-            "model.",
-        ),
-        ExportModule(
-            "text_encoder_2",
-            _First(pipeline.text_encoder_2),
-            {"input_ids": t5_ids.int()},
-            {"input_ids": {0: "B"}},
-            ("text_embeddings",),
-            "model.",
-        ),
-        ExportModule(
-            "transformer",
-            _Denoiser(pipeline.transformer),
-            transformer,
-            {
-                name: {0: "T"}
-                if name == "img_ids"
-                else {}
-                if name == "txt_ids"
-                else {0: "B", 1: "T"}
-                if name == "hidden_states"
-                else {0: "B"}
-                for name in transformer
-            },
-            ("latent",),
-            "model.",
-        ),
-        vae_decoder(pipeline.vae, width, height, generator),
+        inputs["guidance"] = torch.full((SAMPLE_BATCH,), 3.5)
+    dynamic = {name: {0: "B"} for name in inputs}
+    dynamic |= {"hidden_states": {0: "B", 1: "T"}, "img_ids": {0: "T"}, "txt_ids": {}}
+    return ExportModule(
+        "transformer", _Denoiser(pipeline.transformer), inputs, dynamic, ("latent",), "model."
     )
-    return {module.name: module for module in found}
+
+
+def _vae(pipeline: FluxPipeline, width: int, height: int) -> ExportModule:
+    return vae_decoder(pipeline.vae, width, height)
+
+
+FLUX_MODULES = {
+    "text_encoder": _clip,
+    "text_encoder_2": _t5,
+    "transformer": _transformer,
+    "vae_decoder": _vae,
+}
 
 
 class _Pooled(Wrapper):

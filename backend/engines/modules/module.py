@@ -47,7 +47,8 @@ def token_ids(tokenizer: Any, prompts: list[str]) -> torch.Tensor:
     return ids
 
 
-def vae_decoder(vae: Any, width: int, height: int, generator: torch.Generator) -> ExportModule:
+def vae_decoder(vae: Any, width: int, height: int) -> ExportModule:
+    generator = torch.Generator("cpu").manual_seed(0)
     rows, columns = height // VAE_SCALE, width // VAE_SCALE
     channels = vae.config.latent_channels
     latent = torch.randn(SAMPLE_BATCH, channels, rows, columns, generator=generator)

@@ -1,4 +1,4 @@
-"""The modules of an SDXL pipeline."""
+"""The modules of an SDXL pipeline, each with what it needs of the pipeline and no more."""
 
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
@@ -22,9 +22,29 @@ NEVER = 30
 """No picture has sides that are multiples of 2**30."""
 
 
-def sdxl_modules(
-    pipeline: StableDiffusionXLPipeline, width: int, height: int
-) -> dict[str, ExportModule]:
+def _clip(pipeline: StableDiffusionXLPipeline, _width: int, _height: int) -> ExportModule:
+    return ExportModule(
+        "text_encoder",
+        _Penultimate(pipeline.text_encoder),
+        {"input_ids": token_ids(pipeline.tokenizer, SAMPLE_PROMPTS).int()},
+        {"input_ids": {0: "B"}},
+        ("text_embeddings",),
+        "model.",
+    )
+
+
+def _clip_2(pipeline: StableDiffusionXLPipeline, _width: int, _height: int) -> ExportModule:
+    return ExportModule(
+        "text_encoder_2",
+        _Projected(pipeline.text_encoder_2),
+        {"input_ids": token_ids(pipeline.tokenizer_2, SAMPLE_PROMPTS).int()},
+        {"input_ids": {0: "B"}},
+        ("text_embeddings", "pooled_embeddings"),
+        "model.",
+    )
+
+
+def _unet(pipeline: StableDiffusionXLPipeline, width: int, height: int) -> ExportModule:
     generator = torch.Generator("cpu").manual_seed(0)
     with torch.no_grad():
         embeds, _, pooled, _ = pipeline.encode_prompt(
@@ -37,48 +57,29 @@ def sdxl_modules(
         width // VAE_SCALE,
         generator=generator,
     )
-    unet: dict[str, torch.Tensor] = {
+    inputs: dict[str, torch.Tensor] = {
         "sample": sample.to(embeds.dtype),
         "timestep": torch.tensor([SAMPLE_TIMESTEP]),
         "encoder_hidden_states": embeds,
         "text_embeds": pooled,
         "time_ids": torch.tensor([[height, width, 0, 0, height, width]]).float().expand(2, -1),
     }
-    found = (
-        ExportModule(
-            "text_encoder",
-            _Penultimate(pipeline.text_encoder),
-            {"input_ids": token_ids(pipeline.tokenizer, SAMPLE_PROMPTS).int()},
-            {"input_ids": {0: "B"}},
-            ("text_embeddings",),
-            "model.",
-        ),
-        ExportModule(
-            "text_encoder_2",
-            _Projected(pipeline.text_encoder_2),
-            {"input_ids": token_ids(pipeline.tokenizer_2, SAMPLE_PROMPTS).int()},
-            {"input_ids": {0: "B"}},
-            ("text_embeddings", "pooled_embeddings"),
-            "model.",
-        ),
-        ExportModule(
-            "unet",
-            _Denoiser(_for_every_size(pipeline.unet)),
-            unet,
-            {
-                name: {}
-                if name == "timestep"
-                else {0: "G", 2: "H", 3: "W"}
-                if name == "sample"
-                else {0: "G"}
-                for name in unet
-            },
-            ("latent",),
-            "model.",
-        ),
-        vae_decoder(pipeline.vae, width, height, generator),
-    )
-    return {module.name: module for module in found}
+    dynamic = {name: {0: "G"} for name in inputs}
+    dynamic |= {"sample": {0: "G", 2: "H", 3: "W"}, "timestep": {}}
+    unet = _Denoiser(_for_every_size(pipeline.unet))
+    return ExportModule("unet", unet, inputs, dynamic, ("latent",), "model.")
+
+
+def _vae(pipeline: StableDiffusionXLPipeline, width: int, height: int) -> ExportModule:
+    return vae_decoder(pipeline.vae, width, height)
+
+
+SDXL_MODULES = {
+    "text_encoder": _clip,
+    "text_encoder_2": _clip_2,
+    "unet": _unet,
+    "vae_decoder": _vae,
+}
 
 
 def _for_every_size(unet: UNet2DConditionModel) -> nn.Module:

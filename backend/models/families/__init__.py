@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from backend.models import files
-from backend.models.families.family import ENGINE_PRECISIONS, TORCH_PRECISIONS, Family
+from backend.models.families.family import ENGINE_PRECISIONS, TORCH_PRECISIONS, Family, component_of
 from backend.models.families.flux import FLUX
 from backend.models.families.sdxl import SDXL
 
@@ -14,6 +14,7 @@ __all__ = [
     "SDXL",
     "TORCH_PRECISIONS",
     "Family",
+    "component_of",
     "family_of",
 ]
 

@@ -1,6 +1,6 @@
 """What the studio knows of a family of picture models without loading one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,19 @@ class Family:
     def text_encoders(self) -> tuple[str, ...]:
         return tuple(name for name in self.engine_modules if name.startswith("text_encoder"))
 
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The parts of the diffusers pipeline that hold weights."""
+        return tuple(component_of(module) for module in self.engine_modules)
+
+    def needed_for(self, modules: Iterable[str]) -> tuple[str, ...]:
+        """The components that exporting these modules takes: their own, and for a denoiser the text
+        encoders, whose embeddings are its example inputs."""
+        wanted = {component_of(module) for module in modules}
+        if self.denoiser in wanted:
+            wanted |= set(self.text_encoders)
+        return tuple(name for name in self.components if name in wanted)
+
     def module_precisions(
         self, precision: Precision, on_cpu: bool
     ) -> dict[str, tuple[Precision, Precision]]:
@@ -66,3 +79,8 @@ class Family:
             module: (own, precision if quantised and module == self.denoiser else own)
             for module, own in base.items()
         }
+
+
+def component_of(module: str) -> str:
+    """The component of the diffusers pipeline that an engine's module is of."""
+    return module.removesuffix("_decoder")
