@@ -46,7 +46,8 @@ class BuildEstimate(Contract):
     disk_free_bytes: int
     memory_bytes: int
     """Roughly the most that a phase holds at once."""
-    memory_total_bytes: int
+    memory_limit_bytes: int
+    """What a phase may hold."""
     seconds: float | None
     """From measured builds; None where there were none to go by."""
     seconds_from: str

@@ -47,9 +47,10 @@ def estimate_build(
     engines: Iterable[Engine],
     history: list[JobRow],
     parameters: dict[str, int],
-    memory_total_bytes: int,
+    memory_limit_bytes: int,
 ) -> BuildEstimate:
-    """`history`: engine jobs that succeeded, newest first; `parameters`: of each model by id."""
+    """`history`: engine jobs that succeeded, newest first; `parameters`: of each model by id;
+    `memory_limit_bytes`: what a phase may hold."""
     target = request.target or default_target(request.runtime, host)
     target = CPU if request.runtime is Runtime.ONNXRUNTIME else target
     problem: ErrorInfo | None = None
@@ -76,10 +77,10 @@ def estimate_build(
                 "free_bytes": free,
             },
         )
-    if problem is None and memory > memory_total_bytes:
+    if problem is None and memory > memory_limit_bytes:
         problem = ErrorInfo(
             code=Code.BUILD_MEMORY_LOW,
-            values={"needed_bytes": memory, "total_bytes": memory_total_bytes},
+            values={"needed_bytes": memory, "limit_bytes": memory_limit_bytes},
         )
     seconds, source = _seconds(request, entry, len(missing), history, parameters)
     return BuildEstimate(
@@ -102,7 +103,7 @@ def estimate_build(
         engine_bytes=disk.get("build", 0),
         disk_free_bytes=free,
         memory_bytes=memory,
-        memory_total_bytes=memory_total_bytes,
+        memory_limit_bytes=memory_limit_bytes,
         seconds=seconds,
         seconds_from=source,
         problem=problem,

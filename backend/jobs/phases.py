@@ -14,7 +14,7 @@ from backend.engines import phases as engines
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.jobs.main_thread import MainThread
-from backend.jobs.room import room
+from backend.jobs.room import check_phases, room
 from backend.language import text
 from backend.models import fetch
 from backend.models.catalog import Entry, find_model
@@ -131,10 +131,11 @@ def _room(
 ) -> AbstractContextManager[None]:
     """Room for a phase of an engine's job; none where there is nothing left for it to do."""
     settings = resources.settings
-    needs = engines.needs_of(context, settings).get(phase)
-    if needs is None:
+    needs = engines.needs_of(context, settings)
+    check_phases(context, resources.pool, needs)
+    if phase not in needs:
         return nullcontext()
-    return room(context, resources.pool, settings.home, phase, needs, on_host)
+    return room(context, resources.pool, settings.home, phase, needs[phase], on_host)
 
 
 def _fetch_network(context: JobContext, resources: Resources, done: Results) -> Any:

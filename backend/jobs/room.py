@@ -2,7 +2,7 @@
 was too little after all."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +48,15 @@ def room(
             needed_bytes=needs.memory_bytes,
             loaded=loaded,
         ) from error
+
+
+def check_phases(context: JobContext, pool: ModelPool, needs: Mapping[str, Needs]) -> None:
+    """Raises StudioError MODEL_TOO_LARGE for a phase that can never fit, before time is spent on
+    the phases that come first. On a GPU with memory of its own each phase looks for itself."""
+    if memory.sample().kind == "gpu":
+        return
+    for phase, each in needs.items():
+        pool.check(f"{phase} {context.row.variant}", each.memory_bytes)
 
 
 def check_disk(home: Path, needed_bytes: int) -> None:

@@ -72,8 +72,7 @@ class ModelPool:
     def reserve(self, name: str, needed_bytes: int) -> Iterator[bool]:
         """Set memory aside for work outside the pool; False, and nothing set aside, when it does
         not fit now. Raises StudioError MODEL_TOO_LARGE when it never can."""
-        if needed_bytes > self.budget_bytes:
-            raise self._too_large(name, needed_bytes, 0)
+        self.check(name, needed_bytes)
         with self._lock:
             self._evict_for(needed_bytes, lambda key, memory_bytes: None)
             fits = needed_bytes <= self.free_bytes()
@@ -84,6 +83,11 @@ class ModelPool:
         finally:
             with self._lock:
                 self._reserved.pop(name, None)
+
+    def check(self, name: str, needed_bytes: int) -> None:
+        """Raises StudioError MODEL_TOO_LARGE when it cannot fit whatever else goes."""
+        if needed_bytes > self.budget_bytes:
+            raise self._too_large(name, needed_bytes, 0)
 
     def unload(self, key: str) -> None:
         """Let a model go. Raises StudioError MODEL_IN_USE while a job uses it."""

@@ -1,6 +1,8 @@
 """What the parts of the facade share, and how each of them queues a job."""
 
 from backend.contracts import Contract, JobKind, ResidentModel
+from backend.hardware import memory
+from backend.hardware.host import host_memory
 from backend.jobs.board import BoardReader
 from backend.jobs.database import open_engine
 from backend.jobs.follower import Follower
@@ -60,6 +62,16 @@ class Desk:
             if (row.kind, row.owner, row.request) == (kind, owner or LOCAL, asked):
                 return row.id
         return None
+
+    def memory_limit_bytes(self) -> int:
+        """What a phase of a build may hold: the largest budget of a worker that is alive. On a GPU
+        with memory of its own the builder works beside it, in the computer's."""
+        now = memory.sample()
+        if now.kind == "gpu":
+            return host_memory().total
+        workers = self.board.read().workers
+        budgets = [worker.budget_bytes for worker in workers if worker.alive]
+        return min(now.total_bytes, max(budgets, default=now.total_bytes))
 
     def resident(self) -> tuple[ResidentModel, ...]:
         """What the workers that are alive hold in memory."""

@@ -22,7 +22,6 @@ from backend.engines.host import this_host
 from backend.engines.options import calibration_choices, profile_of, settled
 from backend.engines.view import view_of
 from backend.errors import Code, StudioError
-from backend.hardware import memory
 from backend.jobs.store import jobs
 from backend.models.catalog import find_model, find_models, variant_key
 from backend.quantize.prompts import keep_prompts, parse_prompts
@@ -105,7 +104,7 @@ class Engines:
             self.all(),
             built,
             {each.id: each.parameters for each in find_models(settings).values()},
-            memory.sample().total_bytes,
+            self._desk.memory_limit_bytes(),
         )
 
     def calibration(self, request: EngineRequest) -> CalibrationChoices | None:

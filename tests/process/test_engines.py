@@ -166,10 +166,14 @@ def test_what_does_not_fit_is_refused_before_a_phase_begins(tmp_path: Path) -> N
     """No export is begun for an engine that needs more memory than models may hold."""
     small = Studio(Settings(home=tmp_path / "small", memory_budget_bytes=1 << 20))
     try:
+        asked = EngineRequest(model="demo-flux", precision=Precision.FP32)
+        early = small.engines.build(asked, OWNER)
         with running_worker(small.settings, "small"):
-            asked = EngineRequest(model="demo-flux", precision=Precision.FP32)
-            job = small.jobs.wait(small.engines.build(asked, OWNER), OWNER, PATIENCE_S)
+            job = small.jobs.wait(early, OWNER, PATIENCE_S)
+            with pytest.raises(StudioError) as refusal:
+                small.engines.build(asked, OWNER)
         assert job.error is not None and job.error.code is Code.MODEL_TOO_LARGE
+        assert refusal.value.code is Code.BUILD_MEMORY_LOW
         assert not (small.settings.home / "onnx").exists()
     finally:
         small.close()

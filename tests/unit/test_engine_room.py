@@ -15,7 +15,7 @@ from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.jobs.failures import explain
-from backend.jobs.room import check_disk, room
+from backend.jobs.room import check_disk, check_phases, room
 from backend.models.pool import ModelPool
 
 SMALL = Needs(memory_bytes=10, disk_bytes=10)
@@ -76,6 +76,15 @@ def test_what_can_never_fit_is_refused(tmp_path: Path) -> None:
     ):
         pytest.fail("it began all the same")
     assert refusal.value.code is Code.MODEL_TOO_LARGE
+
+
+def test_a_phase_that_can_never_fit_is_refused_before_those_that_come_first() -> None:
+    needs = {"export": SMALL, "build": Needs(memory_bytes=2000, disk_bytes=0)}
+    with pytest.raises(StudioError) as refusal:
+        check_phases(Context(), pool(), needs)
+    assert refusal.value.code is Code.MODEL_TOO_LARGE
+    assert "build" in refusal.value.info.message()
+    check_phases(Context(), pool(3000), needs)
 
 
 def test_disk_is_looked_at_before_anything_is_written(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _rows(estimate: BuildEstimate, language: str) -> list[tuple[str, str]]:
                         "page.build.memory_needed",
                         language,
                         needed_bytes=estimate.memory_bytes,
-                        total_bytes=estimate.memory_total_bytes,
+                        total_bytes=estimate.memory_limit_bytes,
                     )
                 ),
             ),
