@@ -17,7 +17,7 @@ from backend.settings import Settings
 from tests.conftest import free_port
 from tests.support import ROOT, environment, until
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
@@ -84,7 +84,7 @@ class Server:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
 
