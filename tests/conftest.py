@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from backend.models import files
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.tiny_flux import NAME as TINY
+from tests.tiny_flux import make_tiny_flux
 
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+"""Of this process, when torch comes, and of those that it starts. Sums come in the same order
+everywhere, and no thread waits by spinning while other processes want the core."""
 DEBIAN_POSTGRES = "/usr/lib/postgresql"
 
 
@@ -66,6 +72,20 @@ def sdxl_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sdxl")
     make_sdxl(root / "tiny-sdxl")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models with the tiny FLUX in it, for engines that are made in a few seconds."""
+    return make_tiny_flux(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def tiny_exports(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    """Where the tiny model's plain exports are kept, each made once for all tests: inside the
+    folder that a home calls `onnx`."""
+    fingerprint = files.fingerprint(tiny_models / TINY, {})
+    return tmp_path_factory.mktemp("onnx") / f"{TINY}.{fingerprint[:12]}"
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from backend.settings import Settings
 from backend.studio import Studio
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
+"""Bounds a hang; nothing is expected to take a certain time."""
 OWNER = "visitor:test"
 LONG = {"steps": 100, "width": 256, "height": 256, "count": 16}
 """Settings of a picture that is still being made whenever a test interferes."""

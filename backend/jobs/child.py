@@ -3,6 +3,7 @@
 python -m backend.jobs.child MODULE
 """
 
+import gc
 import runpy
 import sys
 
@@ -10,4 +11,5 @@ from backend.jobs.children import die_with_parent
 
 if __name__ == "__main__":
     die_with_parent()
+    gc.disable()  # imports leave nothing to collect; `child_main` takes it up again
     runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

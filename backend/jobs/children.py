@@ -4,6 +4,7 @@ A child dies with its worker, is killed on cancel, and speaks to the worker in J
 """
 
 import ctypes
+import gc
 import json
 import os
 import queue
@@ -140,8 +141,11 @@ def _follow(
 def child_main(work: Callable[[dict[str, Any], News], Any]) -> None:
     """Body of a child's module: read the arguments, do the work, say how it ended.
 
-    What libraries print to standard output goes to the log.
+    What libraries print to standard output goes to the log. What was imported stays, so garbage is
+    not looked for in it.
     """
+    gc.freeze()
+    gc.enable()
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 

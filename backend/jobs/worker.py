@@ -5,6 +5,7 @@ python -m backend.jobs.worker --name NAME [--gpu INDEX]
 
 import argparse
 import fcntl
+import gc
 import logging
 import os
 import sys
@@ -164,8 +165,15 @@ def launch_dbos(name: str, store: Store) -> Callable[[], None]:
 
 
 def preload() -> None:
-    """Import what every picture needs, before the first one asks for it."""
+    """Import what every picture needs, before the first one asks for it.
+
+    Looking for garbage meanwhile takes a tenth of the time and finds none.
+    """
+    gc.disable()
     import backend.images.generate  # noqa: F401
+
+    gc.freeze()
+    gc.enable()
 
 
 @contextmanager

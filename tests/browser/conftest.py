@@ -17,7 +17,7 @@ from backend.settings import Settings
 from tests.conftest import free_port
 from tests.support import ROOT, environment, until
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
@@ -33,8 +33,8 @@ FLAGS = (
 class Server:
     """`spark-studio serve` with a home of its own."""
 
-    def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=home)
+    def __init__(self, home: Path, *models: Path) -> None:
+        self.settings = Settings(home=home, models=models)
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.log = home.parent / f"{home.name}.log"
@@ -84,7 +84,7 @@ class Server:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
             self.process = None
 
 

@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_pixels(client: Client) -> None:
 
 
 def test_progress_is_told_and_a_job_can_be_cancelled(client: Client) -> None:
-    running = client.submit(prompt="a slow circle", steps=100, api_name="/generate")
+    running = client.submit(prompt="a slow circle", steps=100, count=16, api_name="/generate")
     first = next(iter(running))
     assert first["state"] in ("queued", "running")
     job_id = first["job_id"]

@@ -310,7 +310,7 @@ def test_a_worker_can_stop_its_child_and_go_on_later(
 
 
 CANCEL = """
-import time
+from backend.models import download
 from backend.models.download import fetch
 from backend.models.hub import make_plan
 
@@ -318,19 +318,16 @@ class Stopped(Exception): pass
 seen = []
 def check():
     if seen and seen[-1]["step"] > 0:
-        stopped.append(time.monotonic())
         raise Stopped
-stopped = []
+download.READ_TIMEOUT_S = 3600.0
 try:
     fetch(make_plan("painter/small", patterns=["transformer/*"]), seen.append, check)
 except Stopped:
-    print(time.monotonic() - stopped[0])
+    print("stopped")
 """
 
 
-def test_cancelling_takes_effect_within_a_second_while_the_network_is_silent(
-    hub: Hub, cache: Path
-) -> None:
+def test_cancelling_does_not_wait_for_a_silent_network(hub: Hub, cache: Path) -> None:
     hub.hold.clear()
     done = subprocess.run(
         [sys.executable, "-c", CANCEL],
@@ -340,5 +337,5 @@ def test_cancelling_takes_effect_within_a_second_while_the_network_is_silent(
         text=True,
         timeout=60,
     )
-    assert float(done.stdout) < 1, done.stderr
+    assert done.stdout == "stopped\n", done.stderr
     assert 0 < begun(cache).stat().st_size < len(LARGE)

@@ -32,20 +32,20 @@ from tests.painting import Painter
 from tests.support import OWNER, PATIENCE_S, await_phase, request, running_worker
 from tests.tiny_flux import NAME
 
-QUICK = {"calibration_prompts": 8, "calibration_steps": 8}
-BUILD_PATIENCE_S = 300.0
+QUICK = {"calibration_prompts": 4, "calibration_steps": 4}
+BUILD_PATIENCE_S = 400.0
 
 
 @pytest.fixture(scope="module")
 def built(
     tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, tiny_exports: Path
 ) -> Iterator[Studio]:
-    """A studio whose tiny model has FP32, INT8 and FP8 engines in ONNX Runtime, and a worker."""
+    """A studio whose tiny model has FP32 and INT8 engines in ONNX Runtime, and a worker."""
     home = tmp_path_factory.mktemp("engines")
     (home / "onnx").symlink_to(tiny_exports.parent)
     studio = Studio(Settings(home=home, models=(tiny_models,)))
     with running_worker(studio.settings):
-        for precision in ("fp32", "int8", "fp8"):
+        for precision in ("fp32", "int8"):
             build(studio, precision=precision, runtime="onnxruntime")
         yield studio
     studio.close()
@@ -60,7 +60,7 @@ def build(studio: Studio, **values: object) -> dict[str, object]:
 
 
 def picture(studio: Studio, **values: object) -> np.ndarray:
-    asked = request(model=NAME, width=256, height=256, steps=8, **values)
+    asked = request(model=NAME, steps=8, **values)
     job = studio.jobs.wait(studio.pictures.generate(asked, OWNER), OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
     return np.asarray(Image.open(job.images[0].path)).astype(np.float64)
@@ -72,13 +72,12 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_pictures_through_engines_differ_as_much_as_their_precision(built: Studio) -> None:
     reference = picture(built)
-    fp32, fp8, int8 = (
+    fp32, int8 = (
         picture(built, runtime=Runtime.ONNXRUNTIME, precision=precision)
-        for precision in (Precision.FP32, Precision.FP8, Precision.INT8)
+        for precision in (Precision.FP32, Precision.INT8)
     )
     assert np.abs(fp32 - reference).max() <= 1
     assert 15 < psnr(int8, reference) < 60
-    assert 20 < psnr(fp8, reference) < 60
 
 
 def test_engines_take_turns_with_those_of_the_text_encoders(built: Studio) -> None:
@@ -90,7 +89,7 @@ def test_engines_take_turns_with_those_of_the_text_encoders(built: Studio) -> No
 
 
 def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
-    again = build(built, precision="fp8", runtime="onnxruntime")
+    again = build(built, precision="int8", runtime="onnxruntime")
     assert again["built"] == 0
     assert len(again["engines"]) == 4  # type: ignore[arg-type]
     assert not list((built.settings.home / "engines").glob(".*"))
@@ -221,16 +220,16 @@ def test_a_deleted_engine_is_gone_and_its_variant_wants_it_again(built: Studio) 
     denoiser = next(
         engine.manifest.id
         for engine in built.engines.all()
-        if engine.manifest.id.startswith(f"{NAME}.transformer.fp8.onnxruntime")
+        if engine.manifest.id.startswith(f"{NAME}.transformer.int8.onnxruntime")
     )
     assert built.engines.delete(denoiser) > 1_000_000
     with pytest.raises(StudioError) as refusal:
         built.engines.inspect(denoiser)
     assert refusal.value.code is Code.ENGINE_NOT_FOUND
     variants = {(v.precision, v.runtime): v.state for v in built.models.find(NAME).variants}
-    assert variants[Precision.FP8, Runtime.ONNXRUNTIME] is VariantState.BUILDABLE
+    assert variants[Precision.INT8, Runtime.ONNXRUNTIME] is VariantState.BUILDABLE
     with pytest.raises(StudioError) as refusal:
-        picture(built, runtime=Runtime.ONNXRUNTIME, precision=Precision.FP8)
+        picture(built, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8)
     assert refusal.value.code is Code.VARIANT_UNAVAILABLE
 
 

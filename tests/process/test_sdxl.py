@@ -27,7 +27,6 @@ from backend.contracts import (
 from backend.engines import phases
 from backend.errors import Code, StudioError
 from backend.images.pipeline import load_pipeline
-from backend.jobs.worker import cpu_environment
 from backend.models.catalog import find_model
 from backend.settings import Settings
 from backend.studio import Studio
@@ -94,13 +93,10 @@ def picture(studio: Studio, request: GenerateRequest) -> np.ndarray:
 
 
 def plain(studio: Studio, request: GenerateRequest) -> np.ndarray:
-    """The picture of diffusers' own call, on as many threads as a worker has: with more, sums come
-    in another order."""
+    """The picture of diffusers' own call."""
     folder = find_model(studio.settings, MODEL).folder
     assert folder
     pipeline = load_pipeline(folder, MODEL, request.precision, torch.device("cpu"))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(int(cpu_environment(studio.settings)["OMP_NUM_THREADS"]))
     made = pipeline(
         request.prompt,
         negative_prompt=request.negative_prompt or None,
@@ -110,7 +106,6 @@ def plain(studio: Studio, request: GenerateRequest) -> np.ndarray:
         guidance_scale=request.guidance,
         generator=torch.Generator("cpu").manual_seed(request.seed),
     )
-    torch.set_num_threads(threads)
     return np.asarray(made.images[0])
 
 

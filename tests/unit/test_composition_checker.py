@@ -14,15 +14,6 @@ from tools.demo_models.spec import SHAPES, Composition, Thing
 ROWS = compositions(seed=5, share=0.05)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Many small tensors: threads only wait for one another on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def pictures() -> torch.Tensor:
     return draw([paint(spec) for _, spec in ROWS], 128, 128)

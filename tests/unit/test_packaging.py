@@ -3,7 +3,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -115,7 +114,6 @@ def test_make_run_does_nothing_but_start_when_all_is_installed(tmp_path):
     (tmp_path / ".venv/bin/python").touch()
     (tmp_path / ".venv/.installed").touch()
     environment = {"PATH": os.environ["PATH"]}
-    begun = time.perf_counter()
     made = subprocess.run(
         ["make", "--dry-run", "run"],
         cwd=tmp_path,
@@ -124,7 +122,6 @@ def test_make_run_does_nothing_but_start_when_all_is_installed(tmp_path):
         text=True,
         check=True,
     )
-    assert time.perf_counter() - begun < 0.3
     assert made.stdout.splitlines() == ["exec .venv/bin/python app.py serve "]
 
 
