@@ -46,7 +46,7 @@ function start() {
     if (event.target.type === "file") return;
     notice("");
     clearTimeout(timer);
-    timer = setTimeout(() => drawForm(), event.target.type === "number" ? PAUSE_MS : 0);
+    timer = setTimeout(drawForm, event.target.type === "number" ? PAUSE_MS : 0);
   });
   form().addEventListener("change", (event) => {
     if (event.target.type === "file") sendPrompts(event.target);
@@ -89,12 +89,17 @@ async function sendPrompts(input) {
   if (!file) return;
   const kept = await explained(post(`engines/prompts/${encodeURIComponent(file.name)}`, file));
   input.value = "";
-  if (kept.own_prompts) await drawForm(kept);
+  if (kept.own_prompts) await choosePrompts(kept.own_prompts);
 }
 
-async function drawForm(changes = {}) {
+function choosePrompts(digest) {
+  form().elements.own_prompts.value = digest;
+  return drawForm();
+}
+
+async function drawForm() {
   const mine = ++turn;
-  const { html } = await explained(get("engines/form", { ...fields(), ...changes }), "form");
+  const { html } = await explained(get("engines/form", fields()), "form");
   if (mine === turn && html && html !== filled) {
     filled = html;
     morph(form(), html);
@@ -147,7 +152,7 @@ export function engineActions({ show }) {
   };
   return {
     "engine-view": ({ name }) => showView(name),
-    "engine-prompts": () => drawForm({ own_prompts: "" }),
+    "engine-prompts": () => choosePrompts(""),
     "engine-load": async ({ key }) => {
       await explained(post("engines/load", { key }));
       await look();

@@ -47,7 +47,6 @@ def _own_prompts(form: BuildForm, choices: CalibrationChoices, language: str) ->
         found = t("page.build.own_prompts_found", language, count=choices.prompts_found)
         body = (
             f"{icon('check')}<b>{esc(found)}</b>"
-            f'<input type="hidden" name="own_prompts" value="{esc(form.own_prompts)}">'
             '<button type="button" class="s-button" data-action="engine-prompts">'
             f"<span>{esc(t('page.build.own_prompts_drop', language))}</span></button>"
         )
@@ -61,5 +60,6 @@ def _own_prompts(form: BuildForm, choices: CalibrationChoices, language: str) ->
     return (
         f'<div class="e-field" data-key="{key}">'
         f"<span>{esc(t('page.build.own_prompts', language))}</span>"
+        f'<input type="hidden" name="own_prompts" value="{esc(form.own_prompts)}">'
         f'<div class="e-own">{body}</div><small class="e-note">{esc(note)}</small></div>'
     )
