@@ -58,7 +58,9 @@ def _wish(rng: Random, asked: Language, unseen: bool) -> tuple[Manner, str | Non
     if not unseen and lot < 0.8:
         system = rng.choice(table["plain"]) if lot < 0.1 else None
         return Manner(asked), system, "{q}"
-    brief, language = rng.choice(((True, asked), (False, "en"), (False, "ko"), (True, "en"), (True, "ko")))
+    brief, language = rng.choice(
+        ((True, asked), (False, "en"), (False, "ko"), (True, "en"), (True, "ko"))
+    )
     other = language != asked or not brief
     if rng.random() < 0.3 and not (brief and other):
         name = "inline_brief" if brief else f"inline_{language}"
@@ -86,8 +88,14 @@ def _follow(rng: Random, asked: Language, unseen: bool) -> tuple[Turn, Turn, Man
             before = ask_fact(rng, asked, manner, among=named)
             other = sibling(rng, before.fact) if before.fact else None
             if other:
-                question = write(rng.choice(split(table["same"], unseen)), rng, x=rng.choice(other.names[asked]))
-                return before, answer_fact(rng, other, question, manner).after(table["think_same"]), manner
+                question = write(
+                    rng.choice(split(table["same"], unseen)), rng, x=rng.choice(other.names[asked])
+                )
+                return (
+                    before,
+                    answer_fact(rng, other, question, manner).after(table["think_same"]),
+                    manner,
+                )
     rich = [fact for fact in facts() if fact.more["en"]]
     before = ask_fact(rng, asked, manner, among=rich)
     assert before.fact
@@ -103,7 +111,13 @@ def _follow(rng: Random, asked: Language, unseen: bool) -> tuple[Turn, Turn, Man
     language: Language = "ko" if asked == "en" else "en"
     manner = Manner(language)
     question = rng.choice(split(table[f"again_{language}"], unseen))
-    return before, answer_fact(rng, fact, question, manner).after(load("manners")[language][f"think_{language}"]), manner
+    return (
+        before,
+        answer_fact(rng, fact, question, manner).after(
+            load("manners")[language][f"think_{language}"]
+        ),
+        manner,
+    )
 
 
 def _longest(turn: Turn, manner: Manner) -> int | None:
@@ -112,10 +126,18 @@ def _longest(turn: Turn, manner: Manner) -> int | None:
     return max(map(len, turn.fact.answers[manner.language])) + 10
 
 
+def _noted(turn: Turn, asked: Language, manner: Manner) -> Turn:
+    """The turn with what was wished for in its reasoning."""
+    words = load("manners")[manner.language]
+    if manner.brief:
+        turn = turn.after(words["think_short"])
+    return turn if manner.language == asked else turn.after(words[f"think_{manner.language}"])
+
+
 def dialogue(
     rng: Random,
     kind: str | None = None,
-    asked: Language | None = None,
+    language: Language | None = None,
     unseen: bool = False,
     wish: bool = False,
     among: Sequence[Fact] = (),
@@ -123,8 +145,8 @@ def dialogue(
     """One conversation. `unseen` takes held-out wordings, numbers and heroes, without a system
     prompt or earlier turns unless `wish` asks for a held-out one."""
     kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
-    asked = asked or rng.choice(LANGUAGES)
-    system, pattern, manner = None, "{q}", Manner(asked)
+    asked = rng.choice(LANGUAGES) if language is None else language
+    manner, system, pattern = Manner(asked), None, "{q}"
     before: Turn | None = None
     if kind == "follow-up":
         before, turn, manner = _follow(rng, asked, unseen)
@@ -146,14 +168,18 @@ def dialogue(
     if turn.kind in ("sum", "word") and pattern != "{q}":
         question = turn.question
     messages.append(("user", pattern.replace("{q}", question)))
-    thought = turn.thought
-    if manner.brief and before is None:
-        thought = f"{load('manners')[manner.language]['think_short']} {thought}"
-    if manner.language != asked and before is None:
-        thought = f"{load('manners')[manner.language]['think_' + manner.language]} {thought}"
+    if before is None:
+        turn = _noted(turn, asked, manner)
     core = normal(f"{before.question} {turn.question}" if before else turn.question)
     return Dialogue(
-        tuple(messages), thought, turn.answer, turn.keys, kind, manner.language, core, _longest(turn, manner)
+        tuple(messages),
+        turn.thought,
+        turn.answer,
+        turn.keys,
+        kind,
+        manner.language,
+        core,
+        _longest(turn, manner),
     )
 
 

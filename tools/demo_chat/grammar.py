@@ -18,8 +18,19 @@ Choice = tuple[Part, ...]
 
 # after a consonant / after a vowel
 PARTICLES = (
-    "이라는/라는 이라면/라면 이라고/라고 이란/란 이었/였 이에요/예요 이면/면 으로/로 은/는 이/가 을/를 과/와"
-).split()
+    "이라는/라는",
+    "이라면/라면",
+    "이라고/라고",
+    "이란/란",
+    "이었/였",
+    "이에요/예요",
+    "이면/면",
+    "으로/로",
+    "은/는",
+    "이/가",
+    "을/를",
+    "과/와",
+)
 _PARTICLE = re.compile(rf"(.)({'|'.join(PARTICLES)})(?![/가-힣]*/)")
 _CLOSED_DIGITS = frozenset("013678")
 _CLOSED_LETTERS = frozenset("lmnrLMNR")
@@ -73,7 +84,9 @@ def write(wording: str, rng: Random, **slots: object) -> str:
 
 
 def _write(choice: Choice, rng: Random) -> str:
-    return "".join(part if isinstance(part, str) else _write(rng.choice(part), rng) for part in choice)
+    return "".join(
+        part if isinstance(part, str) else _write(rng.choice(part), rng) for part in choice
+    )
 
 
 def particles(text: str) -> str:

@@ -17,9 +17,7 @@ TEXTS = 120
 PROSE_SHARE = 0.25
 
 
-def _alone(
-    rng: Random, kind: str, language: Language, among: Sequence[Fact] = ()
-) -> Dialogue:
+def _alone(rng: Random, kind: str, language: Language, among: Sequence[Fact] = ()) -> Dialogue:
     if kind == "wish":
         return dialogue(rng, "fact", language, unseen=True, wish=True)
     return dialogue(rng, kind, language, unseen=True, among=among)

@@ -69,7 +69,9 @@ def _both(english: Any, korean: Any) -> dict[Language, Any]:
     return dict(zip(LANGUAGES, (english, korean)))
 
 
-def _label(table: dict[str, Any], names: dict[Language, list[str]], aspect: str) -> dict[Language, str]:
+def _label(
+    table: dict[str, Any], names: dict[Language, list[str]], aspect: str
+) -> dict[Language, str]:
     pairs = table.get("pair")
     labels = {}
     for index, language in enumerate(LANGUAGES):

@@ -9,7 +9,9 @@ from tools.demo_chat.vocabulary import CONTEXT, SIZE
 MAX_NEW_TOKENS = 320
 
 
-def configuration(tokenizer: PreTrainedTokenizerFast, layers: int = 8, width: int = 256) -> LlamaConfig:
+def configuration(
+    tokenizer: PreTrainedTokenizerFast, layers: int = 8, width: int = 256
+) -> LlamaConfig:
     """Widths are multiples of 64, so that blocks of 16 (NVFP4) and 32 (MXFP8) fit everywhere."""
     return LlamaConfig(
         vocab_size=SIZE,
@@ -28,7 +30,9 @@ def configuration(tokenizer: PreTrainedTokenizerFast, layers: int = 8, width: in
     )
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, layers: int = 8, width: int = 256) -> LlamaForCausalLM:
+def new_model(
+    tokenizer: PreTrainedTokenizerFast, layers: int = 8, width: int = 256
+) -> LlamaForCausalLM:
     """Random weights; the default sizes have 5.8 million parameters."""
     model = LlamaForCausalLM(configuration(tokenizer, layers, width))
     model.generation_config = GenerationConfig(

@@ -6,27 +6,25 @@ import re
 from random import Random
 
 from tools.demo_chat.grammar import Language
+from tools.demo_chat.knowledge import load
 
-LEADS = {
-    "en": "hi, |hello, |hey, |please, |quick question: |one question: |sorry, |excuse me, |so, |ok, |well, |i am new here. |i wonder: |tell me, |just curious: |another question: |um, |i have a question. |and |but ".split(
-        "|"
-    ),
-    "ko": "저기요, |혹시 |질문이요. |안녕하세요. |죄송한데 |그런데 |음, |처음이라 그런데 |궁금한 게 있는데 |하나만 물어볼게요. |참, |그럼 |저, |아 |실례지만 |다른 질문인데요, ".split(
-        "|"
-    ),
-}
-TAILS = {
-    "en": " please|, please| thanks| thank you|, thanks| for me| again| now| here| exactly|, i am curious".split(
-        "|"
-    ),
-    "ko": " 부탁해요| 감사합니다| 궁금해요| 알려 주세요| 답해 주세요|, 부탁드려요| 정말| 좀요".split("|"),
-}
 _ASKING = re.compile(
     r"^(what|which|who|how|where|when|why|is|are|can|could|do|does|did|will|should|may|has|have|since|if|on|at|in|under)\b"
 )
-_ASKING_KO = re.compile(r"(까|까요|나요|가요|죠|지|뭐예요|뭐야|예요|이에요|이야|은|는|은요|는요|어요|아요|해요|돼요)$")
-LIGHT_WORDS = frozenset("the a an i do does is are to of me my it for can".split())
-HOW = ("how can i ", "how do you ", "how does one ", "how to ", "what is the way to ", "tell me how to ")
+_ASKING_KO = re.compile(
+    r"(까|까요|나요|가요|죠|지|뭐예요|뭐야|예요|이에요|이야|은|는|은요|는요|어요|아요|해요|돼요)$"
+)
+LIGHT_WORDS = frozenset(
+    ("the", "a", "an", "i", "do", "does", "is", "are", "to", "of", "me", "my", "it")
+)
+HOW = (
+    "how can i ",
+    "how do you ",
+    "how does one ",
+    "how to ",
+    "what is the way to ",
+    "tell me how to ",
+)
 WANT_KO = ("하려면 어떻게 해요", "하고 싶어요", "하는 법을 알려 줘", "하는 방법이 뭐예요")
 
 
@@ -81,10 +79,10 @@ def typed(text: str, rng: Random, language: Language, slips: bool = True) -> str
     if slips and rng.random() < 0.08:
         text = slip(text, rng)
     if len(text) > 4 and text[-1] not in "=" and rng.random() < 0.12:
-        text = text.rstrip("?.!") + rng.choice(TAILS[language])
+        text = text.rstrip("?.!") + rng.choice(load("manners")[language]["tails"])
     text = punctuate(text, rng, language)
     if rng.random() < 0.25:
-        text = rng.choice(LEADS[language]) + text
+        text = rng.choice(load("manners")[language]["leads"]) + text
     lot = rng.random()
     if language == "ko":
         return text.replace(" ", "") if lot < 0.06 else text

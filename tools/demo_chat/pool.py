@@ -64,7 +64,9 @@ def encode(folder: Path, seed: int, count: int = CHUNK) -> list[Row]:
     return rows
 
 
-def shelve(chunks: Iterator[list[Row]], pad: int) -> dict[int, tuple[NDArray[np.int16], NDArray[np.int16]]]:
+def shelve(
+    chunks: Iterator[list[Row]], pad: int
+) -> dict[int, tuple[NDArray[np.int16], NDArray[np.int16]]]:
     """Rows put into the narrowest width that holds them."""
     sorted_rows: dict[int, list[Row]] = {width: [] for width in WIDTHS}
     for chunk in chunks:
@@ -96,6 +98,8 @@ def fill(workers: Workers, folder: Path, count: int, seed: int, device: str) -> 
         for width, arrays in made.items():
             parts.setdefault(width, []).append(arrays)
     return {
-        width: Shelf(*(torch.from_numpy(np.concatenate(column)).to(device) for column in zip(*rows)))
+        width: Shelf(
+            *(torch.from_numpy(np.concatenate(column)).to(device) for column in zip(*rows))
+        )
         for width, rows in sorted(parts.items())
     }

@@ -23,7 +23,11 @@ def numbers(rng: Random, operation: str, limit: int = 1000) -> tuple[int, int]:
     """Small ones more often; a difference is never negative, a division always even."""
     if operation in "x/":
         b = rng.randint(2, 12)
-        a = rng.randint(1, 12) if operation == "/" or b > 9 or rng.random() < 0.5 else rng.randint(2, 99)
+        a = (
+            rng.randint(1, 12)
+            if operation == "/" or b > 9 or rng.random() < 0.5
+            else rng.randint(2, 99)
+        )
         return (a, b) if operation == "x" else (a * b, b)
     top = min(limit, rng.choice((10, 20, 100, 100, 1000)))
     a, b = rng.randrange(top), rng.randrange(top)
@@ -71,16 +75,19 @@ def _columns(a: int, operation: str, b: int) -> str:
     return ", ".join(parts) + (", 1" if carry else "")
 
 
-def solve(rng: Random, a: int, operation: str, b: int, question: str, manner: Manner, kind: str) -> Turn:
+def solve(
+    rng: Random, a: int, operation: str, b: int, question: str, manner: Manner, kind: str
+) -> Turn:
     words = load("sums")[manner.language]
-    slots = {"a": a, "b": b, "op": operation, "c": result(a, operation, b)}
+    number = result(a, operation, b)
+    slots = {"a": a, "b": b, "op": operation, "c": number}
     if kind == "word":
         thought = write(words["wordthink"], rng, how=words["how"][operation], **slots)
     else:
         thought = write(words["think"], rng, **slots)
-    thought += f" {steps(a, operation, b)}. = {slots['c']}."
+    thought += f" {steps(a, operation, b)}. = {number}."
     answer = write(rng.choice(words["answer"]), rng, **slots)
-    return Turn(question, thought, answer, ((str(slots["c"]),),), kind, number=slots["c"])
+    return Turn(question, thought, answer, ((str(number),),), kind, number=number)
 
 
 def ask_sum(rng: Random, asked: Language, manner: Manner, unseen: bool = False) -> Turn:

@@ -11,10 +11,6 @@ from tools.demo_chat.turns import Manner, Turn
 from tools.demo_models.spec import stable_fraction
 
 UNSEEN_SHARE = 0.12
-SYLLABLES = {
-    "en": "ba co di fra gru ha kel lo mi nor pi qua ri sto tu ve wim xa yo zed bla tron fex plim".split(),
-    "ko": "가 노 두 라 모 비 수 오 조 치 쿠 토 파 핵 람 벨 솔 잔 콘 퍽 둘 렌 므 츠".split(),
-}
 
 
 def held_out(hero: str, place: str) -> bool:
@@ -25,10 +21,18 @@ def ask_story(rng: Random, asked: Language, manner: Manner, unseen: bool = False
     """Hero and place are chosen alike in both languages, so that either can be answered in."""
     table, say = load("stories")[asked], load("stories")[manner.language]
     while True:
-        hero, place = rng.randrange(len(table["hero"])), rng.randrange(len(load("stories")["ko"]["place"]))
-        if held_out(*(load("stories")["en"][k][i] for k, i in (("hero", hero), ("place", place)))) == unseen:
+        hero, place = (
+            rng.randrange(len(table["hero"])),
+            rng.randrange(len(load("stories")["ko"]["place"])),
+        )
+        if (
+            held_out(*(load("stories")["en"][k][i] for k, i in (("hero", hero), ("place", place))))
+            == unseen
+        ):
             break
-    asked_hero, asked_place = (table[k][i].split("|")[0] for k, i in (("hero", hero), ("place", place)))
+    asked_hero, asked_place = (
+        table[k][i].split("|")[0] for k, i in (("hero", hero), ("place", place))
+    )
     wording = rng.choice(split(table["ask"], unseen))
     if "{hero}" not in wording:
         hero = rng.randrange(len(table["hero"]))
@@ -40,7 +44,9 @@ def ask_story(rng: Random, asked: Language, manner: Manner, unseen: bool = False
 
 
 def _tell(rng: Random, table: dict[str, Any], hero: int, place: int) -> tuple[str, list[str]]:
-    (name, short), (where, spot) = (table[k][i].split("|") for k, i in (("hero", hero), ("place", place)))
+    (name, short), (where, spot) = (
+        table[k][i].split("|") for k, i in (("hero", hero), ("place", place))
+    )
     slots = {
         "hero": name,
         "h": short,
@@ -55,7 +61,8 @@ def _tell(rng: Random, table: dict[str, Any], hero: int, place: int) -> tuple[st
 
 def nonsense(rng: Random, language: Language) -> str:
     """A word that does not exist, so that unknown names are told from known ones."""
-    word = "".join(rng.choice(SYLLABLES[language]) for _ in range(rng.randint(2, 3)))
+    syllables = load("unknown")[language]["syllables"]
+    word = "".join(rng.choice(syllables) for _ in range(rng.randint(2, 3)))
     if language == "en" and rng.random() < 0.3:
         word = rng.choice((word.upper(), word[:3].upper() + str(rng.randint(2, 99)), word.title()))
     return word
@@ -66,9 +73,14 @@ def ask_unknown(rng: Random, asked: Language, manner: Manner, unseen: bool = Fal
     wording = rng.choice(split(table["ask"], unseen))
     if "{" in wording and rng.random() < 0.25:
         wording = rng.choice([w for w in split(table["ask"], unseen) if "{nonsense}" in w])
-    slots = {k: rng.choice(split(v, unseen)) for k, v in table.items() if k != "ask"}
+    slots = {
+        k: rng.choice(split(v, unseen)) for k, v in table.items() if k not in ("ask", "syllables")
+    }
     question = write(wording, rng, nonsense=nonsense(rng, asked), **slots)
     say = manner.language
-    thought = {"en": "Not about the studio or its field.", "ko": "스튜디오나 그 분야의 질문이 아니다."}[say]
+    thought = {
+        "en": "Not about the studio or its field.",
+        "ko": "스튜디오나 그 분야의 질문이 아니다.",
+    }[say]
     answer = answers[say][0] if manner.brief else rng.choice(answers[say])
     return Turn(question, thought, answer, ((answers[f"key_{say}"],),), "unknown")

@@ -48,22 +48,32 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def weighted_loss(model: torch.nn.Module, ids: Tensor, starts: Tensor, pad: int) -> tuple[Tensor, Tensor]:
+def weighted_loss(
+    model: torch.nn.Module, ids: Tensor, starts: Tensor, pad: int
+) -> tuple[Tensor, Tensor]:
     """Weighted cross-entropy and the plain one of the replies, for ids [B, L] and starts [B]."""
     inputs, targets = ids[:, :-1], ids[:, 1:]
     logits = model(input_ids=inputs).logits
-    losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    losses = functional.cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), reduction="none"
+    )
     losses = losses.view_as(targets)
-    replies = (torch.arange(1, ids.shape[1], device=ids.device) >= starts[:, None]) & (targets != pad)
+    replies = (torch.arange(1, ids.shape[1], device=ids.device) >= starts[:, None]) & (
+        targets != pad
+    )
     weights = torch.where(replies, 1.0, PROMPT_WEIGHT * (targets != pad))
-    return (losses * weights).sum() / weights.sum(), (losses * replies).sum().detach() / replies.sum()
+    return (losses * weights).sum() / weights.sum(), (
+        losses * replies
+    ).sum().detach() / replies.sum()
 
 
 def fit(
     model: LlamaForCausalLM, shelves: dict[int, Shelf], stage: Stage, options: argparse.Namespace
 ) -> None:
     """Train in place; every batch is of one width, chosen by the tokens that the widths hold."""
-    runner = torch.compile(model) if options.compile else model
+    runner = model
+    if options.compile:
+        runner = torch.compile(model)
     pad = model.config.pad_token_id
     shared = _shared_shares(shelves, stage.device)
 
@@ -72,7 +82,9 @@ def fit(
         shelf, count = shelves[width], max(1, options.tokens // width)
         rows = torch.randint(len(shelf), (count,), device=stage.device)
         with autocast(stage.device):
-            loss, replies = weighted_loss(runner, shelf.ids[rows].long(), shelf.starts[rows].long(), pad)
+            loss, replies = weighted_loss(
+                runner, shelf.ids[rows].long(), shelf.starts[rows].long(), pad
+            )
         return loss, options.tokens, {"replies": replies}
 
     optimise(stage, list(model.parameters()), Recipe(options.rate, 0.05), loss_of)
@@ -109,6 +121,9 @@ def train(options: argparse.Namespace) -> None:
     share(model)
     deadline = began + options.part_seconds
     stage = Stage("chat", options.seconds, device, options.folder, deadline)
+    if stage.over:
+        note("trained already; remove chat.done to train it again")
+        return
     try:
         fit(model, shelves, stage, options)
     except PartOverError as over:
@@ -117,6 +132,7 @@ def train(options: argparse.Namespace) -> None:
     if world()[0] == 0:
         model.to(torch.bfloat16).save_pretrained(options.folder / "model")
         shutil.copytree(folder, options.folder / "model", dirs_exist_ok=True)
+        stage.finish()
         note("model written")
 
 

@@ -77,5 +77,7 @@ def sibling(rng: Random, fact: Fact) -> Fact | None:
     """Another thing of which the same can be asked."""
     if not fact.names["en"]:
         return None
-    others = [other for other in siblings(fact.aspect) if other.theme == fact.theme and other != fact]
+    others = [
+        other for other in siblings(fact.aspect) if other.theme == fact.theme and other != fact
+    ]
     return rng.choice(others) if others else None
