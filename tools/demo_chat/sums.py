@@ -124,8 +124,11 @@ def ask_too_much(rng: Random, asked: Language, manner: Manner) -> Turn:
 def go_on(rng: Random, before: Turn, asked: Language, manner: Manner, unseen: bool = False) -> Turn:
     """ "plus 5?" after a sum. The turn before must have a number of at most three digits."""
     assert before.number is not None
-    a, operation = before.number, rng.choice("+-")
-    b = rng.randint(1, min(a, 20)) if operation == "-" and a else rng.randint(1, 20)
-    operation = operation if a else "+"
+    a = before.number
+    while True:
+        operation = rng.choice("+-") if a else "+"
+        b = rng.randint(1, min(a, 20) if operation == "-" else 20)
+        if unseen or not held_out(a, operation, b):
+            break
     wording = rng.choice(split(load("sums")[asked]["more" + operation], unseen))
     return solve(rng, a, operation, b, write(wording, rng, b=b), manner, "sum")
