@@ -13,7 +13,7 @@ from tools.demo_chat.knowledge import Fact, facts
 KNOWN = {"fact": 210, "wish": 20, "follow-up": 20, "sum": 24, "word": 16, "story": 10}
 """Half of each in either language: 300."""
 UNKNOWN = 60
-TEXTS = 120
+TEXTS = 240
 PROSE_SHARE = 0.25
 
 

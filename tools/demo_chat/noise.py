@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from random import Random
 
 from tools.demo_chat.grammar import Language
@@ -35,6 +36,33 @@ def reword(text: str, rng: Random, language: Language) -> str:
     if language == "ko" and text.endswith(WANT_KO[0]) and rng.random() < 0.5:
         return text.removesuffix(WANT_KO[0]) + rng.choice(WANT_KO[1:])
     return text
+
+
+@cache
+def _groups(language: Language) -> list[tuple[re.Pattern[str], list[str]]]:
+    """Patterns that find each word, with what may stand in its place."""
+    before, after = (r"(?<![\w'-])", r"(?![\w'-])") if language == "en" else ("", "")
+    return [
+        (re.compile(before + re.escape(word) + after), [other for other in group if other != word])
+        for group in load("synonyms")[language]
+        for word in group
+    ]
+
+
+def exchange(text: str, rng: Random, language: Language) -> str:
+    """With another word for one of its words."""
+    fitting = [(found, others) for found, others in _groups(language) if found.search(text)]
+    if not fitting:
+        return text
+    found, others = rng.choice(fitting)
+    return found.sub(lambda _: rng.choice(others), text, count=1)
+
+
+def shorten(text: str, rng: Random) -> str:
+    """About two thirds of its words."""
+    words = text.split(" ")
+    kept = [word for word in words if rng.random() < 0.67]
+    return " ".join(kept) if len(kept) > 2 else text
 
 
 def slip(text: str, rng: Random) -> str:

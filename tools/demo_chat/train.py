@@ -39,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--part-seconds", type=float, default=math.inf, help="of this run")
     parser.add_argument("--dialogues", type=int, default=1_000_000, help="a GPU and run")
     parser.add_argument("--workers", type=int, default=14, help="processes that write them, a GPU")
-    parser.add_argument("--tokens", type=int, default=65_536, help="a step and GPU")
+    parser.add_argument("--tokens", type=int, default=32_768, help="a step and GPU")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--width", type=int, default=256)
@@ -53,7 +53,7 @@ def weighted_loss(
 ) -> tuple[Tensor, Tensor]:
     """Weighted cross-entropy and the plain one of the replies, for ids [B, L] and starts [B]."""
     inputs, targets = ids[:, :-1], ids[:, 1:]
-    logits = model(input_ids=inputs).logits
+    logits = model(input_ids=inputs, use_cache=False).logits
     losses = functional.cross_entropy(
         logits.float().flatten(0, 1), targets.flatten(), reduction="none"
     )
@@ -71,9 +71,10 @@ def fit(
     model: LlamaForCausalLM, shelves: dict[int, Shelf], stage: Stage, options: argparse.Namespace
 ) -> None:
     """Train in place; every batch is of one width, chosen by the tokens that the widths hold."""
-    runner = model
     if options.compile:
-        runner = torch.compile(model)
+        torch._dynamo.config.recompile_limit = 8 * len(shelves)
+        for layer in model.model.layers:  # one small graph for all, compiled anew for each width
+            layer.compile(dynamic=False)
     pad = model.config.pad_token_id
     shared = _shared_shares(shelves, stage.device)
 
@@ -83,7 +84,7 @@ def fit(
         rows = torch.randint(len(shelf), (count,), device=stage.device)
         with autocast(stage.device):
             loss, replies = weighted_loss(
-                runner, shelf.ids[rows].long(), shelf.starts[rows].long(), pad
+                model, shelf.ids[rows].long(), shelf.starts[rows].long(), pad
             )
         return loss, options.tokens, {"replies": replies}
 

@@ -9,6 +9,7 @@ from random import Random
 from tools.demo_chat.grammar import Language
 from tools.demo_chat.judge import found
 from tools.demo_chat.knowledge import Fact, Keys, facts, siblings
+from tools.demo_chat.noise import exchange, shorten
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ WORDS = {
     "ko": {"topic": "주제", "key": "핵심", "more": "더 알고 싶어 한다."},
 }
 MORE_SHARE = 0.6
+SHORTENED_SHARE = 0.12
 PLAIN_THEMES = ("talk",)
 """Whose key facts say nothing worth thinking about."""
 
@@ -70,7 +72,18 @@ def ask_fact(
     rng: Random, asked: Language, manner: Manner, unseen: bool = False, among: Sequence[Fact] = ()
 ) -> Turn:
     fact = rng.choice(among or facts())
-    return answer_fact(rng, fact, fact.question(rng, asked, unseen), manner)
+    question = fact.question(rng, asked, unseen)
+    if not unseen:
+        question = _varied(rng, fact, question, asked)
+    return answer_fact(rng, fact, question, manner)
+
+
+def _varied(rng: Random, fact: Fact, question: str, language: Language) -> str:
+    """A training question in other words; names stay what they are."""
+    for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        question = exchange(question, rng, language)
+    own = not fact.names["en"] and not fact.pairs
+    return shorten(question, rng) if own and rng.random() < SHORTENED_SHARE else question
 
 
 def sibling(rng: Random, fact: Fact) -> Fact | None:
