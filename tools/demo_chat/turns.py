@@ -42,7 +42,7 @@ WORDS = {
     "ko": {"topic": "주제", "key": "핵심", "more": "더 알고 싶어 한다."},
 }
 MORE_SHARE = 0.6
-SHORTENED_SHARE = 0.12
+SHORTENED_SHARE = 0.15
 PLAIN_THEMES = ("talk",)
 """Whose key facts say nothing worth thinking about."""
 
