@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tools.demo_chat.dialogues import prose, training_dialogues
 from tools.demo_chat.heldout import banned
-from tools.demo_chat.template import BEGIN, END, prompt, reply
-from tools.demo_chat.vocabulary import CONTEXT, load
+from tools.demo_chat.template import BEGIN, END, PAD, prompt, reply
+from tools.demo_chat.vocabulary import CONTEXT, read
 
 WIDTHS = (48, 64, 96, 128, 192, 256, 384, CONTEXT)
 CHUNK = 5000
@@ -51,10 +51,10 @@ def encode(folder: Path, seed: int, count: int = CHUNK) -> list[Row]:
 
     Prompt and reply are cut into tokens apart, as they are when the model is used.
     """
-    backend = load(folder).backend_tokenizer
+    tokenizer = read(folder)
     pairs = list(texts(seed, count))
     halves = [
-        backend.encode_batch_fast([pair[side] for pair in pairs], add_special_tokens=False)
+        tokenizer.encode_batch_fast([pair[side] for pair in pairs], add_special_tokens=False)
         for side in (0, 1)
     ]
     rows = []
@@ -90,8 +90,7 @@ def _work(task: tuple[Path, int, int]) -> dict[int, tuple[NDArray[np.int16], NDA
 
 def fill(workers: Workers, folder: Path, count: int, seed: int, device: str) -> dict[int, Shelf]:
     """About `count` dialogues; other ones for every seed below 2**31."""
-    pad = load(folder).pad_token_id
-    assert isinstance(pad, int)
+    pad = read(folder).token_to_id(PAD)
     tasks = [(folder, seed + index, pad) for index in range(math.ceil(count / CHUNK))]
     parts: dict[int, list[tuple[NDArray[np.int16], NDArray[np.int16]]]] = {}
     for made in workers.imap_unordered(_work, tasks):

@@ -107,7 +107,6 @@ def train(options: argparse.Namespace) -> None:
             print(f"[{time.monotonic() - began:7.1f}s] {text}", flush=True)
 
     folder = options.folder / "tokenizer"
-    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load(folder)
     run = int(time.time()) % 1000 if options.part_seconds < math.inf else 0
     rank = int(os.environ.get("RANK", "0"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -84,6 +86,15 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
 
 def load(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer kept in `folder`, learnt first if it is missing."""
-    if not (folder / "tokenizer.json").exists():
-        save(learn(), folder)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as made:
+            save(learn(), Path(made))
+            with suppress(OSError):  # another process was first
+                Path(made).replace(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def read(folder: Path) -> Tokenizer:
+    """The bare tokenizer of a folder, for speed."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
