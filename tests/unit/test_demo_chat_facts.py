@@ -102,3 +102,29 @@ def test_numbers_count_as_a_whole():
     assert found("It is 85.", ("85",)) and not found("It is 850 or 1.85", ("85",))
     assert found("a 4-bit format", ("4 bit",)) and not found("a 14-bit format", ("4 bit",))
     assert found("128GB", ("128",))
+
+
+def test_held_out_wordings_are_not_nearly_those_of_training():
+    near = []
+    for fact in facts():
+        for language in LANGUAGES:
+            seen = [set(bare(wording)) for wording in fact.wordings(language, unseen=False)]
+            for wording in fact.wordings(language, unseen=True):
+                words = set(bare(wording))
+                alike = max(len(words & other) / len(words | other) for other in seen)
+                if alike >= 0.75:
+                    near.append((fact.id, wording))
+    assert not near
+
+
+def bare(wording: str) -> list[str]:
+    """A wording's words with the first of all alternatives."""
+    return write(wording, FIRST).split()
+
+
+class First(Random):
+    def choice(self, seq):
+        return seq[0]
+
+
+FIRST = First()
