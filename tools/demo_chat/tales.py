@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from random import Random
 from typing import Any
 
 from tools.demo_chat.grammar import Language, split, write
 from tools.demo_chat.knowledge import load
+from tools.demo_chat.noise import exchange
 from tools.demo_chat.turns import Manner, Turn
 from tools.demo_models.spec import stable_fraction
 
 UNSEEN_SHARE = 0.12
+STRANGE_SHARE = 0.4
+"""Of the unknown questions: made of parts, so that whatever has no known name is unknown."""
+FRAMES = ("what", "what", "gpu", "best", "saving", "bits", "steps", "guidance", "versus")
 
 
 def held_out(hero: str, place: str) -> bool:
@@ -68,15 +74,49 @@ def nonsense(rng: Random, language: Language) -> str:
     return word
 
 
+@cache
+def _loose_words(language: Language) -> list[str]:
+    """All words of the questions that cannot be answered, and of what they are about."""
+    table = load("unknown")[language]
+    texts = [text for column in table.values() for text in split(column, unseen=False)]
+    found = re.findall(r"[^\W\d_]{2,}", " ".join(re.sub(r"\{\w+\}", "", text) for text in texts))
+    return sorted(set(found) - {"on", "am", "an"})
+
+
+def _stranger(rng: Random, language: Language) -> str:
+    """Something that is not known here."""
+    table = load("unknown")[language]
+    kind = rng.choice(("nonsense", "thing", "science", "othertech", "person", "food"))
+    if kind == "nonsense":
+        return nonsense(rng, language)
+    return rng.choice(split(table[kind], unseen=False))
+
+
+def _strange_question(rng: Random, language: Language) -> str:
+    """A question of the kind that facts are asked with, about something unknown; or mere words."""
+    if rng.random() < 0.4:
+        words = rng.sample(_loose_words(language), rng.randint(2, 7))
+        return " ".join((*words, nonsense(rng, language)) if rng.random() < 0.2 else words)
+    wordings = load("wordings")[rng.choice(FRAMES)][language]
+    x, y = _stranger(rng, language), _stranger(rng, language)
+    return write(rng.choice(split(wordings, unseen=False)), rng, x=x, y=y)
+
+
 def ask_unknown(rng: Random, asked: Language, manner: Manner, unseen: bool = False) -> Turn:
     table, answers = load("unknown")[asked], load("unknown")["answers"]
-    wording = rng.choice(split(table["ask"], unseen))
-    if "{" in wording and rng.random() < 0.25:
-        wording = rng.choice([w for w in split(table["ask"], unseen) if "{nonsense}" in w])
-    slots = {
-        k: rng.choice(split(v, unseen)) for k, v in table.items() if k not in ("ask", "syllables")
-    }
-    question = write(wording, rng, nonsense=nonsense(rng, asked), **slots)
+    if not unseen and rng.random() < STRANGE_SHARE:
+        question = _strange_question(rng, asked)
+    else:
+        wording = rng.choice(split(table["ask"], unseen))
+        slots = {
+            k: rng.choice(split(v, unseen))
+            for k, v in table.items()
+            if k not in ("ask", "syllables")
+        }
+        question = write(wording, rng, nonsense=nonsense(rng, asked), **slots)
+        if not unseen:
+            for _ in range(rng.choice((0, 0, 1, 2))):
+                question = exchange(question, rng, asked)
     say = manner.language
     thought = {
         "en": "Not about the studio or its field.",
