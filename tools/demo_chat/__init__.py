@@ -1,0 +1,1 @@
+"""The demo language model: its dialogues, its training, its score."""

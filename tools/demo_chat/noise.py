@@ -1,0 +1,121 @@
+"""How people type: lead-ins, politeness, case, punctuation, slips."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from random import Random
+
+from tools.demo_chat.grammar import Language
+from tools.demo_chat.knowledge import load
+
+_ASKING = re.compile(
+    r"^(what|which|who|how|where|when|why|is|are|can|could|do|does|did|will|should|may|has|have|since|if|on|at|in|under)\b"
+)
+_ASKING_KO = re.compile(
+    r"(까|까요|나요|가요|죠|지|뭐예요|뭐야|예요|이에요|이야|은|는|은요|는요|어요|아요|해요|돼요)$"
+)
+LIGHT_WORDS = frozenset(
+    ("the", "a", "an", "i", "do", "does", "is", "are", "to", "of", "me", "my", "it")
+)
+HOW = (
+    "how can i ",
+    "how do you ",
+    "how does one ",
+    "how to ",
+    "what is the way to ",
+    "tell me how to ",
+)
+WANT_KO = ("하려면 어떻게 해요", "하고 싶어요", "하는 법을 알려 줘", "하는 방법이 뭐예요")
+
+
+def reword(text: str, rng: Random, language: Language) -> str:
+    """Another way into the same question."""
+    if language == "en" and text.startswith("how do i ") and rng.random() < 0.5:
+        return rng.choice(HOW) + text.removeprefix("how do i ")
+    if language == "ko" and text.endswith(WANT_KO[0]) and rng.random() < 0.5:
+        return text.removesuffix(WANT_KO[0]) + rng.choice(WANT_KO[1:])
+    return text
+
+
+@cache
+def _groups(language: Language) -> list[tuple[re.Pattern[str], list[str]]]:
+    """Patterns that find each word, with what may stand in its place."""
+    before, after = (r"(?<![\w'-])", r"(?![\w'-])") if language == "en" else ("", "")
+    return [
+        (re.compile(before + re.escape(word) + after), [other for other in group if other != word])
+        for group in load("synonyms")[language]
+        for word in group
+    ]
+
+
+def exchange(text: str, rng: Random, language: Language) -> str:
+    """With another word for one of its words."""
+    fitting = [(found, others) for found, others in _groups(language) if found.search(text)]
+    if not fitting:
+        return text
+    found, others = rng.choice(fitting)
+    return found.sub(lambda _: rng.choice(others), text, count=1)
+
+
+def shorten(text: str, rng: Random) -> str:
+    """About two thirds of its words."""
+    words = text.split(" ")
+    kept = [word for word in words if rng.random() < 0.67]
+    return " ".join(kept) if len(kept) > 2 else text
+
+
+def slip(text: str, rng: Random) -> str:
+    """One mistyped word of five letters or more: a letter lost, doubled or swapped."""
+    spots = [m.span() for m in re.finditer(r"[a-z]{5,}|[가-힣]{3,}", text)]
+    if not spots:
+        return text
+    start, end = rng.choice(spots)
+    at = rng.randrange(start + 1, end - 1)
+    if "가" <= text[at] <= "힣":
+        return text[:at] + " " + text[at:]
+    lot = rng.random()
+    if lot < 0.4:
+        return text[:at] + text[at + 1 :]
+    if lot < 0.7:
+        return text[:at] + text[at] + text[at:]
+    return text[:at] + text[at + 1] + text[at] + text[at + 2 :]
+
+
+def drop_word(text: str, rng: Random) -> str:
+    """Without one of the words that say least."""
+    words = text.split(" ")
+    short = [i for i, word in enumerate(words) if word in LIGHT_WORDS]
+    if len(words) < 5 or not short:
+        return text
+    del words[rng.choice(short)]
+    return " ".join(words)
+
+
+def punctuate(text: str, rng: Random, language: Language) -> str:
+    if text[-1] in "?!.=" or rng.random() < 0.3:
+        return text
+    asking = _ASKING.search(text) if language == "en" else _ASKING_KO.search(text)
+    return text + ("?" if asking else rng.choice(("", ".", ".", "!")))
+
+
+def typed(text: str, rng: Random, language: Language, slips: bool = True) -> str:
+    """A question as somebody might type it, without slips where each word counts."""
+    text = reword(text, rng, language)
+    if slips and rng.random() < 0.08:
+        text = drop_word(text, rng)
+    if slips and rng.random() < 0.08:
+        text = slip(text, rng)
+    if len(text) > 4 and text[-1] not in "=" and rng.random() < 0.12:
+        text = text.rstrip("?.!") + rng.choice(load("manners")[language]["tails"])
+    text = punctuate(text, rng, language)
+    if rng.random() < 0.25:
+        text = rng.choice(load("manners")[language]["leads"]) + text
+    lot = rng.random()
+    if language == "ko":
+        return text.replace(" ", "") if lot < 0.06 else text
+    if lot < 0.45:
+        return text[0].upper() + text[1:]
+    if lot < 0.6:
+        return text.lower()
+    return text.upper() if lot < 0.63 else text
