@@ -29,6 +29,7 @@ from backend.jobs.store import JobRow, Store
 from backend.language import Text, text
 from backend.models.catalog import find_models
 from backend.models.files import folder_bytes
+from backend.quantize.prompts import prompts_folder
 from backend.settings import Settings
 
 ENGINE_KINDS = {
@@ -151,6 +152,8 @@ def _things(keep: Keep, hub: HFCacheInfo | None) -> Iterator[_Thing]:
             used = any(_belongs(path.name, model) for model in models)
             if kind is StorageKind.TIMING:
                 used = bool(live)
+            elif path == prompts_folder(home):
+                used = any(row.request.get("prompts") for row in live)
             yield _path(keep, kind, path, used)
     yield from _job_folders(keep, {row.id for row in live})
 

@@ -79,4 +79,9 @@ def kept_prompts(home: Path, digest: str) -> Path:
 
 
 def _kept(home: Path, digest: str) -> Path:
-    return home / "calibrations" / "prompts" / f"{digest}.txt"
+    return prompts_folder(home) / f"{digest}.txt"
+
+
+def prompts_folder(home: Path) -> Path:
+    """Where prompts of people's own are kept, for calibrations that come later."""
+    return home / "calibrations" / "prompts"

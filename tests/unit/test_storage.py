@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.contracts import EngineRequest, StorageItem, StorageKind
+from backend.contracts import EngineRequest, Precision, Runtime, StorageItem, StorageKind
 from backend.storage import OutsideError, remove
 from backend.studio import Studio
 from tests.support import OWNER, request
@@ -99,16 +99,25 @@ def test_what_a_live_job_uses_stays(studio: Studio, hub: Path) -> None:
     mine = put(home / "onnx" / "demo-flux.0123" / "a.onnx", 30)
     put(home / "onnx" / "flux.1-dev.0123" / "a.onnx", 30)
     timing = put(home / "timing" / "rtx-1.7", 7)
+    prompts = studio.engines.keep_prompts(b"a red circle\n", "own.txt")
     job = studio.engines.build(
-        EngineRequest.model_validate(
-            {"model": "demo-flux", "precision": "fp32", "runtime": "onnxruntime"}
+        EngineRequest(
+            model="demo-flux",
+            precision=Precision.INT8,
+            runtime=Runtime.ONNXRUNTIME,
+            prompts=prompts,
         ),
         OWNER,
     )
     work = put(home / "engines" / f".{job}" / "transformer" / "model.onnx", 5)
     shown = items(studio)
     used = [name for name, item in shown.items() if item.kept is not None]
-    assert sorted(used) == [f"leftovers:.{job}", "onnx:demo-flux.0123", "timing:rtx-1.7"]
+    assert sorted(used) == [
+        "calibrations:prompts",
+        f"leftovers:.{job}",
+        "onnx:demo-flux.0123",
+        "timing:rtx-1.7",
+    ]
     done = studio.disk.clean_up(tuple(item.key for item in shown.values()), OWNER)
     assert mine.exists()
     assert work.exists()
