@@ -145,7 +145,7 @@ def _message(message: Message) -> dict[str, Any]:
 def _for_transformers(fields: dict[str, Any]) -> dict[str, Any]:
     """`transformers serve` samples only where the generation config says `do_sample`; a plain
     `temperature` would be ignored without a word."""
-    plain = {
+    plain: dict[str, Any] = {
         name: fields[name] for name in ("seed", "stop", "chat_template_kwargs") if name in fields
     }
     plain["max_tokens"] = fields.get("max_tokens", DEFAULT_MAX_TOKENS)

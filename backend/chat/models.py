@@ -142,9 +142,7 @@ def _quantisation(folder: Path, config: dict[str, Any], name: str) -> tuple[str 
     return method, False
 
 
-def _precision(
-    config: dict[str, Any], algorithm: str | None, simulation: dict[str, Any]
-) -> str:
+def _precision(config: dict[str, Any], algorithm: str | None, simulation: dict[str, Any]) -> str:
     if simulation:
         return f"{simulation['algorithm']} ({SIMULATION})"
     stored = str(config.get("dtype") or config.get("torch_dtype") or "?")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backend.contracts import LanguageModel, ServerKind, ServeRequest
+from backend.contracts import LanguageModel, ServeRequest, ServerKind
 from backend.settings import Settings
 
 RUNTIME_BYTES = {

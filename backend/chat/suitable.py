@@ -1,5 +1,6 @@
 """Which servers can serve which model on this machine, and why not the others."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backend.contracts import LanguageModel, ServerChoice, ServerKind
@@ -52,7 +53,9 @@ class Machine:
     missing: dict[ServerKind, Text]
 
 
-def choices(model: LanguageModel, machine: Machine, needed_bytes: int) -> tuple[ServerChoice, ...]:
+def choices(
+    model: LanguageModel, machine: Machine, needed_bytes: Callable[[ServerKind], int]
+) -> tuple[ServerChoice, ...]:
     """Every kind of server that the studio can run, in order of preference."""
     return tuple(
         ServerChoice(
@@ -63,7 +66,7 @@ def choices(model: LanguageModel, machine: Machine, needed_bytes: int) -> tuple[
         )
         for kind in TITLES
         if kind is not ServerKind.OUTSIDE
-        for reason in [why_not(kind, model, machine, needed_bytes)]
+        for reason in [why_not(kind, model, machine, needed_bytes(kind))]
     )
 
 
@@ -94,9 +97,7 @@ def why_not(
     if kind in machine.missing:
         return machine.missing[kind]
     if needed_bytes > machine.total_bytes:
-        return text(
-            "server.too_large", needed_bytes=needed_bytes, total_bytes=machine.total_bytes
-        )
+        return text("server.too_large", needed_bytes=needed_bytes, total_bytes=machine.total_bytes)
     return None
 
 
