@@ -7,6 +7,13 @@ from typing import Any, Literal
 from backend.contracts import ChatRequest, Endpoint, Message, Sampling, ServerKind
 from backend.errors import Code, StudioError
 
+TITLES = {
+    ServerKind.TENSORRT_LLM: "TensorRT-LLM",
+    ServerKind.CONTAINER: "TensorRT-LLM (container)",
+    ServerKind.VLLM: "vLLM",
+    ServerKind.TRANSFORMERS: "transformers",
+    ServerKind.OUTSIDE: "OpenAI API",
+}
 STANDARD = frozenset({"temperature", "top_p", "seed", "stop", "max_tokens"})
 EXTENDED = STANDARD | {"top_k", "min_p", "repetition_penalty", "chat_template_kwargs"}
 DEFAULT_MAX_TOKENS = 1024
@@ -83,7 +90,7 @@ def check_request(request: ChatRequest, endpoint: Endpoint) -> None:
     if length > MAX_CHARACTERS:
         raise StudioError(Code.MESSAGE_TOO_LONG, count=length, limit=MAX_CHARACTERS)
     if images and not endpoint.takes_images:
-        raise StudioError(Code.CHAT_FIELD_UNSUPPORTED, field="images", server=endpoint.model)
+        raise StudioError(Code.CHAT_FIELD_UNSUPPORTED, field="images", server=TITLES[endpoint.kind])
     if not all(image.startswith(IMAGE) for image in images):
         raise StudioError(Code.MESSAGE_IMAGE_INVALID)
     if request.messages and not endpoint.has_template:
@@ -98,7 +105,7 @@ def _check_sampling(request: ChatRequest, endpoint: Endpoint) -> None:
         taken -= {"chat_template_kwargs"}
     for name, value in fields.items():
         if name not in taken:
-            raise StudioError(Code.CHAT_FIELD_UNSUPPORTED, field=name, server=endpoint.kind)
+            raise StudioError(Code.CHAT_FIELD_UNSUPPORTED, field=name, server=TITLES[endpoint.kind])
         low, high = RANGES.get(name, (0, 0))
         if name in RANGES and not low <= value <= high:
             raise StudioError(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.chat import commands
+from backend.chat.capabilities import TITLES
 from backend.chat.commands import Launch
 from backend.chat.options import Program, options_of, program_of
 from backend.chat.plan import Plan
-from backend.chat.suitable import TITLES
 from backend.contracts import ServerKind
 from backend.errors import Code, StudioError
 from backend.hardware.gpu import list_gpus

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backend.chat.capabilities import TITLES
 from backend.contracts import LanguageModel, ServerChoice, ServerKind
 from backend.hardware.capability import NVFP4_CAPABILITIES, target_name
 from backend.hardware.gpu import ComputeCapability
@@ -29,13 +30,15 @@ MODELOPT_FORMATS: dict[str, Format] = {
     "FP8": Format(BOTH, FP8_PARTS),
     "FP8_PER_CHANNEL_PER_TOKEN": Format(BOTH, HOPPER),
     "FP8_PB_WO": Format(BOTH, HOPPER),
-    "FP8_PB_REAL": Format(BOTH, HOPPER),
     "NVFP4": Format(BOTH, NVFP4_CAPABILITIES),
     "NVFP4_AWQ": Format(BOTH, NVFP4_CAPABILITIES),
-    "NVFP4_SVDQUANT": Format(BOTH, NVFP4_CAPABILITIES),
+    "NVFP4_SVD": Format(BOTH, NVFP4_CAPABILITIES),
     "W4A16_NVFP4": Format(frozenset({ServerKind.VLLM}), NVFP4_CAPABILITIES),
+    "W4A8_NVFP4_FP8": Format(TRTLLM, NVFP4_CAPABILITIES),
+    "W4A8_MXFP4_FP8": Format(TRTLLM, NVFP4_CAPABILITIES),
     "MXFP4": Format(BOTH, NVFP4_CAPABILITIES),
     "MXFP8": Format(BOTH, NVFP4_CAPABILITIES),
+    "MIXED_PRECISION": Format(BOTH, NVFP4_CAPABILITIES),
     "W4A16_AWQ": Format(TRTLLM, AMPERE_TO_HOPPER),
     "W4A8_AWQ": Format(TRTLLM, ADA_AND_HOPPER),
 }
@@ -68,15 +71,6 @@ def choices(
         if kind is not ServerKind.OUTSIDE
         for reason in [why_not(kind, model, machine, needed_bytes(kind))]
     )
-
-
-TITLES = {
-    ServerKind.TENSORRT_LLM: "TensorRT-LLM",
-    ServerKind.CONTAINER: "TensorRT-LLM (container)",
-    ServerKind.VLLM: "vLLM",
-    ServerKind.TRANSFORMERS: "transformers",
-    ServerKind.OUTSIDE: "OpenAI API",
-}
 
 
 def why_not(

@@ -25,8 +25,8 @@ PATTERNS: tuple[tuple[Code, re.Pattern[str]], ...] = tuple(
         (
             Code.SERVER_OUT_OF_MEMORY,
             r"out of memory|cannot allocate memory|can't allocate memory|bad_alloc|MemoryError"
-            r"|free memory on device .{0,120}less than|no available memory for the cache"
-            r"|available kv cache memory|oom-?kill",
+            r"|free memory on device .{0,200}less than|no available memory for the cache"
+            r"|larger than the available kv cache memory|oom-?kill",
         ),
         (
             Code.ARCHITECTURE_UNSUPPORTED,
