@@ -8,7 +8,6 @@ with a log (`python -m tests.chat_server`).
 import argparse
 import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -16,13 +15,17 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from backend.contracts import ServerKind
 
-FIELDS = frozenset({"model", "messages", "prompt", "stream", "temperature", "top_p", "seed", "stop"})
+FIELDS = frozenset(
+    {"model", "messages", "prompt", "stream", "temperature", "top_p", "seed", "stop"}
+)
 KNOWN: dict[str, frozenset[str]] = {
     ServerKind.TENSORRT_LLM: FIELDS
     | {"stream_options", "max_completion_tokens", "max_tokens", "top_k", "min_p"}
@@ -89,9 +92,7 @@ class StandIn:
         else:
             await _answer(send, 404, json.dumps({"detail": "Not Found"}))
 
-    async def _complete(
-        self, body: dict[str, Any], plain: bool, receive: Any, send: Send
-    ) -> None:
+    async def _complete(self, body: dict[str, Any], plain: bool, receive: Any, send: Send) -> None:
         self.bodies.append(body)
         problem = self._problem(body, plain)
         if problem is not None:
@@ -133,8 +134,10 @@ class StandIn:
 
         if not plain:
             await tell({"choices": [{"index": 0, "delta": {"role": "assistant"}}]})
-        while self.hold and not self.release.is_set() and not gone.done():
-            await asyncio.sleep(0.002)
+        if self.hold:
+            released = asyncio.ensure_future(asyncio.to_thread(self.release.wait, 30.0))
+            either: set[asyncio.Future[Any]] = {released, gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         count = 0
         async for name, token in self._tokens(gone):
             choice = {"text": token} if plain else {"delta": {name: token}}
@@ -183,7 +186,8 @@ async def _body(receive: Any) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if not message.get("more_body"):
             return body
 
@@ -203,21 +207,37 @@ async def _lifespan(receive: Any, send: Send) -> None:
             return
 
 
+class _Host:
+    """One real HTTP server for all stand-ins of a test run, in a thread."""
+
+    def __init__(self) -> None:
+        self.current: StandIn | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        server = uvicorn.Server(
+            uvicorn.Config(self._call, interface="asgi3", log_level="critical", ws="none")
+        )
+        threading.Thread(
+            target=server.run, kwargs={"sockets": [self._listener]}, daemon=True
+        ).start()
+
+    async def _call(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        await (self.current or StandIn(refusal=(503, "")))(scope, receive, send)
+
+
+_host = cache(_Host)
+
+
 @contextmanager
 def running(stand_in: StandIn) -> Iterator[StandIn]:
-    """The server at a free port of this machine, in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stand_in.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(stand_in, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
+    """The server, as long as the block runs."""
+    host = _host()
+    host.current, stand_in.url = stand_in, host.url
     try:
         yield stand_in
     finally:
         stand_in.release.set()
-        server.should_exit = server.force_exit = True
-        thread.join()
-        listener.close()
+        host.current = None
 
 
 LOADING = "Loading weights: 50%"
@@ -236,7 +256,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--death", choices=DEATHS)
-    parser.add_argument("--once", help="die so only while this file does not exist")
+    parser.add_argument("--once", type=Path, help="die so only while this file does not exist")
     parser.add_argument("--never-ready", action="store_true")
     parser.add_argument("--gate-fails", action="store_true")
     parser.add_argument("--helper", action="store_true", help="start a process in its own session")
@@ -244,14 +264,14 @@ def main() -> None:
     print(LOADING, flush=True)
     if arguments.helper:
         subprocess.Popen([sys.executable, "-c", HELPER], start_new_session=True)
-    if arguments.death and not (arguments.once and os.path.exists(arguments.once)):
+    if arguments.death and not (arguments.once and arguments.once.exists()):
         if arguments.once:
-            open(arguments.once, "w").close()
+            arguments.once.touch()
         print(DEATHS[arguments.death], file=sys.stderr, flush=True)
         sys.exit(1)
     if arguments.never_ready:
         threading.Event().wait()
-    stand_in = StandIn(endless=False)
+    stand_in = StandIn()
     if arguments.gate_fails:
         stand_in.key = "secret"
     uvicorn.run(stand_in, host="127.0.0.1", port=arguments.port, log_level="warning")

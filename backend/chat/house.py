@@ -79,8 +79,13 @@ class Servers:
     def statuses(self) -> tuple[ServerStatus, ...]:
         """Live ones, and those that failed until they are started or stopped again."""
         with self._lock:
-            running = list(self._running.values())
-        return tuple(server.status() for server in running)
+            running = dict(self._running)
+        found = {key: server.status() for key, server in running.items()}
+        with self._lock:
+            for key, status in found.items():
+                if status.phase is ServerPhase.STOPPED and self._running.get(key) is running[key]:
+                    del self._running[key]
+        return tuple(one for one in found.values() if one.phase is not ServerPhase.STOPPED)
 
     def pids(self) -> tuple[int, ...]:
         """Processes of all servers, whose memory counts with the worker's."""
@@ -108,24 +113,23 @@ class Servers:
         return server
 
     def stop(self, key: str, wait: bool = True) -> bool:
-        """End a server and forget it; whether there was one of this key."""
+        """End a server, or forget one that failed; whether there was one of this key."""
         with self._lock:
             server = self._running.get(key)
+            if server is not None and server.status().phase is ServerPhase.FAILED:
+                del self._running[key]
         if server is None:
             return False
         server.stop(wait)
-        with self._lock:
-            if self._running.get(key) is server:
-                del self._running[key]
         return True
 
     def stop_all(self) -> None:
         with self._lock:
-            running = list(self._running)
-        for key in running:
-            self.stop(key, wait=False)
-        for key in running:
-            self.stop(key)
+            running = list(self._running.values())
+        for server in running:
+            server.stop(wait=False)
+        for server in running:
+            server.stop()
 
 
 def serve(

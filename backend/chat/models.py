@@ -1,11 +1,11 @@
 """Language models on this machine, read from their files without transformers."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants
+from huggingface_hub.errors import HFValidationError
 
 from backend.chat.template import opens_thinking
 from backend.contracts import LanguageModel
@@ -23,7 +23,6 @@ GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 MODELOPT = "modelopt"
 DEFAULT_CONTEXT = 2048
 BYTES_OF_KV = 2
-REPOSITORY = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 
 
 def find_language_model(settings: Settings, name: str) -> LanguageModel:
@@ -35,10 +34,9 @@ def find_language_model(settings: Settings, name: str) -> LanguageModel:
     for folder in _folders(settings):
         if folder.name == name:
             return read_language_model(folder)
-    if REPOSITORY.fullmatch(name):
-        cached = snapshot_of(name)
-        if cached is not None and (cached / "config.json").is_file():
-            return read_language_model(cached, name)
+    cached = _cached(name)
+    if cached is not None:
+        return read_language_model(cached, name)
     folder = Path(name).expanduser()
     if folder.is_absolute() and (folder / "config.json").is_file():
         return read_language_model(folder)
@@ -78,10 +76,19 @@ def _repositories() -> list[tuple[Path, str]]:
     found = []
     for storage in sorted(Path(constants.HF_HUB_CACHE).glob("models--*--*")):
         name = storage.name.removeprefix("models--").replace("--", "/", 1)
-        folder = snapshot_of(name)
-        if folder is not None and (folder / "config.json").is_file():
+        folder = _cached(name)
+        if folder is not None:
             found.append((folder, name))
     return found
+
+
+def _cached(repository: str) -> Path | None:
+    """A repository's folder in the hub's cache, if there is a model in it."""
+    try:
+        folder = snapshot_of(repository) if "/" in repository else None
+    except HFValidationError:
+        return None
+    return folder if folder is not None and (folder / "config.json").is_file() else None
 
 
 def read_language_model(folder: Path, name: str | None = None) -> LanguageModel:

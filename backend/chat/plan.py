@@ -1,8 +1,9 @@
 """How much a server needs, and what it is asked to keep within."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from backend.contracts import LanguageModel, ServeRequest, ServerKind
+from backend.contracts import Endpoint, LanguageModel, ServeRequest, ServerKind, Thinking
 from backend.settings import Settings
 
 RUNTIME_BYTES = {
@@ -14,7 +15,6 @@ RUNTIME_BYTES = {
 """Libraries, CUDA context, activations and graphs beside weights and cache. transformers measured
 on a CPU (0.5 GiB with a tiny model); the others are guesses, not yet verified on this hardware."""
 WEIGHTS_SHARE = 1.1
-MARGIN_BYTES = 1024**3
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,26 @@ def make_plan(
         cache_bytes=cache,
         total_bytes=total,
         machine_bytes=machine_bytes,
+    )
+
+
+def endpoint_of(plan: Plan, url: str, model_id: str) -> Endpoint:
+    """What is to be known to ask a server of `plan`."""
+    model = plan.model
+    thinking = Thinking.OPENED if model.opens_thinking else Thinking.RAW
+    if plan.kind is ServerKind.TRANSFORMERS and model.thinking_tokens:
+        thinking = Thinking.SERVER
+    words = Path(model.folder) / "tokenizer.json"
+    return Endpoint(
+        kind=plan.kind,
+        url=url,
+        model_id=model_id,
+        model=model.name,
+        precision=model.precision,
+        simulated=model.simulated,
+        context_tokens=plan.context_tokens,
+        has_template=model.has_template,
+        takes_images=model.takes_images,
+        thinking=thinking,
+        tokenizer=model.folder if words.is_file() else None,
     )

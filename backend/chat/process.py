@@ -1,9 +1,7 @@
 """A server as a watched process of the worker."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -11,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
 from typing import IO
 
 import psutil
@@ -19,12 +16,12 @@ import psutil
 from backend.chat import gate
 from backend.chat.commands import HOST, Launch
 from backend.chat.gate import Health
-from backend.chat.plan import Plan
+from backend.chat.plan import Plan, endpoint_of
+from backend.chat.spawn import free_port, spawn
 from backend.chat.troubles import why_it_died
-from backend.contracts import Endpoint, ServerKind, ServerPhase, ServerStatus, Thinking
+from backend.contracts import Endpoint, ServerPhase, ServerStatus
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.hardware import memory
-from backend.jobs.children import ROOT, python_module
 from backend.settings import Settings
 
 LOG_LINES, LOG_SHOWN, LINE_CHARACTERS = 300, 60, 500
@@ -33,20 +30,7 @@ LOOK_INTERVAL_S = 0.1
 MEMORY_INTERVAL_S = 1.0
 GUARD_MARGIN_S = 30.0
 RESTARTS = 1
-SECRETS = ("STUDIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_", "AWS_")
-"""What begins so in the environment is nothing to a server."""
-
 MakeLaunch = Callable[[int], Launch]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def server_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
 
 
 class ServerProcess:
@@ -165,7 +149,11 @@ class ServerProcess:
         self._started = time.monotonic()
         self._log.clear()
         self._memory.clear()
-        guard, reader = self._spawn(launch)
+        guard = spawn(launch, self._settings.stop_grace_s)
+        self._guard = guard
+        assert guard.stdout is not None
+        reader = threading.Thread(target=self._read, args=(guard.stdout,), daemon=True)
+        reader.start()
         self._tell(pid=guard.pid, command=" ".join(launch.argv), endpoint=self._endpoint(port, ""))
         try:
             told = self._follow(guard, port, launch)
@@ -181,32 +169,6 @@ class ServerProcess:
             server = self._status.endpoint.url
             return ErrorInfo(code=Code.SERVER_DIED, values={"server": server}, detail=why.detail)
         return why
-
-    def _spawn(self, launch: Launch) -> "tuple[subprocess.Popen[str], threading.Thread]":
-        guard = subprocess.Popen(
-            python_module("backend.chat.guard"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=server_environment(),
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        self._guard = guard
-        assert guard.stdin is not None and guard.stdout is not None
-        orders = {
-            "command": launch.argv,
-            "environment": launch.environment,
-            "cleanup": launch.cleanup,
-            "grace_s": self._settings.stop_grace_s,
-        }
-        guard.stdin.write(json.dumps(orders) + "\n")
-        guard.stdin.flush()
-        reader = threading.Thread(target=self._read, args=(guard.stdout,), daemon=True)
-        reader.start()
-        return guard, reader
 
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
@@ -292,25 +254,3 @@ class ServerProcess:
 
     def _endpoint(self, port: int, model_id: str) -> Endpoint:
         return endpoint_of(self.plan, f"http://{HOST}:{port}", model_id)
-
-
-def endpoint_of(plan: Plan, url: str, model_id: str) -> Endpoint:
-    """What is to be known to ask a server of `plan`."""
-    model = plan.model
-    thinking = Thinking.OPENED if model.opens_thinking else Thinking.RAW
-    if plan.kind is ServerKind.TRANSFORMERS and model.thinking_tokens:
-        thinking = Thinking.SERVER
-    words = Path(model.folder) / "tokenizer.json"
-    return Endpoint(
-        kind=plan.kind,
-        url=url,
-        model_id=model_id,
-        model=model.name,
-        precision=model.precision,
-        simulated=model.simulated,
-        context_tokens=plan.context_tokens,
-        has_template=model.has_template,
-        takes_images=model.takes_images,
-        thinking=thinking,
-        tokenizer=model.folder if words.is_file() else None,
-    )

@@ -54,7 +54,7 @@ class ThinkSplitter:
     def _next_tag(self) -> tuple[str | None, int]:
         """The tag that matters here, if it is whole: the opening one only at the very beginning,
         the closing one in reasoning, or as the first tag of all."""
-        if not self._inside and not self._started and not self._seen_tag:
+        if not self._started and not self._seen_tag:
             stripped = self._waiting.lstrip()
             if stripped.startswith(OPEN):
                 return OPEN, len(self._waiting) - len(stripped)
@@ -62,8 +62,6 @@ class ThinkSplitter:
             place = self._waiting.find(CLOSE)
             if place >= 0:
                 return CLOSE, place
-        if self._inside and not self._started and self._waiting.lstrip().startswith(OPEN):
-            return OPEN, len(self._waiting) - len(self._waiting.lstrip())
         return None, 0
 
     def _tell(self, size: int) -> list[Part]:
