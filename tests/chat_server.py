@@ -255,6 +255,7 @@ def main() -> None:
     """A server as a process: loads, and then serves, dies as told, or never gets ready."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--kind", type=ServerKind, default=ServerKind.VLLM)
     parser.add_argument("--death", choices=DEATHS)
     parser.add_argument("--once", type=Path, help="die so only while this file does not exist")
     parser.add_argument("--never-ready", action="store_true")
@@ -271,7 +272,7 @@ def main() -> None:
         sys.exit(1)
     if arguments.never_ready:
         threading.Event().wait()
-    stand_in = StandIn()
+    stand_in = StandIn(arguments.kind)
     if arguments.gate_fails:
         stand_in.key = "secret"
     uvicorn.run(stand_in, host="127.0.0.1", port=arguments.port, log_level="warning")

@@ -6,9 +6,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from backend.chat import servers
+from backend.chat.fetch import bring_language_model
 from backend.chat.models import find_language_model
 from backend.chat.plan import Plan, make_plan
 from backend.chat.process import ServerProcess
+from backend.chat.simulation import simulate
 from backend.chat.suitable import Machine, choices, why_not
 from backend.contracts import (
     LanguageModel,
@@ -72,7 +74,7 @@ class Servers:
     """What a worker lends to jobs that start a server, and asks for its telemetry. Thread-safe."""
 
     def __init__(self, settings: Settings, gpu: int = 0) -> None:
-        self._settings, self._gpu = settings, gpu
+        self._settings, self.gpu = settings, gpu
         self._lock = threading.Lock()
         self._running: dict[str, ServerProcess] = {}
 
@@ -101,7 +103,7 @@ class Servers:
             plan,
             lambda port: servers.launch(self._settings, plan, port, f"{container}-{port}"),
             servers.SERVERS[plan.kind].gate,
-            self._gpu,
+            self.gpu,
             on_end,
         )
         with self._lock:
@@ -132,15 +134,43 @@ class Servers:
             server.stop()
 
 
-def serve(
-    context: JobContext, settings: Settings, pool: ModelPool, running: Servers, gpu: int = 0
+def bring(context: JobContext, settings: Settings) -> dict[str, Any]:
+    """The first phase of a job that starts a server: its model, fetched where it is not here."""
+    request = ServeRequest.model_validate(context.row.request)
+    return {"model": bring_language_model(context, settings, request.model).name}
+
+
+def simulate_if_asked(
+    context: JobContext, settings: Settings, brought: dict[str, Any]
 ) -> dict[str, Any]:
-    """The phase of a job that starts a server and follows it until it is ready: its ServerStatus
-    as data. The server stays, with its memory set aside in `pool`, until it is stopped.
+    """The second: the checkpoint's weights computed back, where that is what is to be served."""
+    request = ServeRequest.model_validate(context.row.request)
+    if not request.simulated:
+        return brought
+    model = find_language_model(settings, request.model)
+
+    def on_news(news: dict[str, Any]) -> None:
+        context.report("simulate", news["step"], news["total"])
+
+    return {"model": simulate(settings, model, on_news, context.check).name}
+
+
+def serve(
+    context: JobContext,
+    settings: Settings,
+    pool: ModelPool,
+    running: Servers,
+    brought: dict[str, Any],
+) -> dict[str, Any]:
+    """The last: start the server and follow it until it is ready; its ServerStatus as data. It
+    stays, with its memory set aside in `pool`, until it is stopped.
 
     Raises what `plan_of` raises, SERVER_RUNNING_ALREADY, MODEL_TOO_LARGE, and why it did not start.
     """
-    plan = plan_of(settings, ServeRequest.model_validate(context.row.request), gpu)
+    request = ServeRequest.model_validate(context.row.request)
+    if request.simulated:
+        request = request.model_copy(update={"model": brought["model"]})
+    plan = plan_of(settings, request, running.gpu)
     with ExitStack() as stack:
         stack.enter_context(context.memory(pool, plan.key, plan.total_bytes))
         server = running.start(plan, stack.pop_all().close)
@@ -153,6 +183,6 @@ def serve(
     except BaseException:
         running.stop(plan.key)
         raise
-    if status.error is not None and status.phase is ServerPhase.FAILED:
+    if status.phase is ServerPhase.FAILED and status.error is not None:
         raise StudioError(status.error.code, status.error.detail, **status.error.values)
     return status.model_dump(mode="json")

@@ -43,6 +43,13 @@ def simulated_folder(settings: Settings, model: LanguageModel) -> Path:
     return settings.home / SIMULATED / f"{name}-simulated-{digest}"
 
 
+def check_simulation(model: LanguageModel) -> None:
+    """Raises StudioError CHECKPOINT_NOT_READABLE."""
+    if not model.modelopt or str(model.algorithm).upper() not in READABLE:
+        problem = f"its format is {model.algorithm or model.precision}"
+        raise StudioError(Code.CHECKPOINT_NOT_READABLE, model=model.name, problem=problem)
+
+
 def simulate(
     settings: Settings, model: LanguageModel, on_news: News, check: Callable[[], None]
 ) -> LanguageModel:
@@ -50,9 +57,7 @@ def simulate(
 
     Raises StudioError CHECKPOINT_NOT_READABLE, ENGINE_DISK_SPACE_LOW, MODEL_FILES_CORRUPTED.
     """
-    if not model.modelopt or str(model.algorithm).upper() not in READABLE:
-        problem = f"its format is {model.algorithm or model.precision}"
-        raise StudioError(Code.CHECKPOINT_NOT_READABLE, model=model.name, problem=problem)
+    check_simulation(model)
     folder = simulated_folder(settings, model)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -94,6 +94,8 @@ class ServeRequest(Contract):
     """Longest conversation in tokens; None is the setting, or the model's own if that is less."""
     parallel: int | None = None
     """Conversations at once; None is the setting."""
+    simulated: bool = False
+    """Serve the checkpoint's weights as plain BF16, computed back first."""
 
 
 class Endpoint(Contract):

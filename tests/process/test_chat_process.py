@@ -6,17 +6,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 
 from backend.chat.commands import Launch
+from backend.chat.house import Servers, serve
 from backend.chat.models import read_language_model
 from backend.chat.plan import Plan, make_plan
 from backend.chat.process import ServerProcess
 from backend.contracts import ServeRequest, ServerKind, ServerPhase, ServerStatus
-from backend.errors import Code
+from backend.errors import Code, StudioError
+from backend.jobs.context import JobCancelled, JobContext
+from backend.models.pool import ModelPool
 from backend.settings import Settings
 from tests.chat_server import LOADING
 from tests.support import PATIENCE_S, ROOT, until
@@ -142,6 +148,60 @@ def test_secrets_stay_with_the_studio(start: Make, monkeypatch: pytest.MonkeyPat
     environment = psutil.Process(server.pids()[0]).environ()
     assert "secret" not in environment.values()
     assert environment["A"] == "b"
+
+
+class Context:
+    """As much of a job's context as starting a server needs."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self.row = SimpleNamespace(request={"model": "tiny", "kind": "transformers"})
+        self.check = check
+        self.phases: set[str] = set()
+
+    def report(self, phase: str, **news: object) -> None:
+        self.phases.add(phase)
+
+    def memory(
+        self, pool: ModelPool, name: str, needed_bytes: int
+    ) -> AbstractContextManager[object]:
+        return pool.reserve(name, needed_bytes)
+
+
+def test_a_servers_memory_is_set_aside_until_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(settings: Settings, plan: Plan, port: int, name: str) -> Launch:
+        argv = [sys.executable, "-m", "tests.chat_server", "--port", str(port), "--kind", plan.kind]
+        return Launch(tuple(argv), {}, "stand-in")
+
+    def cancelled() -> None:
+        if house.pids():
+            raise JobCancelled
+
+    monkeypatch.setattr("backend.chat.servers.launch", launch)
+    settings = Settings(home=tmp_path)
+    make_tiny_llama(tmp_path / "checkpoints" / "tiny")
+    pool = ModelPool(2**32, lambda: 0, lambda: None)
+    house = Servers(settings)
+    brought = {"model": "tiny"}
+    context = Context(lambda: None)
+    done = serve(cast(JobContext, context), settings, pool, house, brought)
+    status = ServerStatus.model_validate(done)
+    assert status.phase is ServerPhase.READY
+    assert pool.holders() == (status.key,) == ("tiny/transformers",)
+    assert pool.free_bytes() == 2**32 - status.estimate_bytes
+    assert "server_loading" in context.phases
+    house.stop(status.key)
+    assert pool.free_bytes() == 2**32
+    assert house.statuses() == ()
+    with pytest.raises(JobCancelled):
+        serve(cast(JobContext, Context(cancelled)), settings, pool, house, brought)
+    assert pool.free_bytes() == 2**32
+    assert house.pids() == ()
+    small = ModelPool(2**20, lambda: 0, lambda: None)
+    with pytest.raises(StudioError) as refusal:
+        serve(cast(JobContext, Context(lambda: None)), settings, small, house, brought)
+    assert refusal.value.code is Code.MODEL_TOO_LARGE
 
 
 OWNER = """

@@ -1,9 +1,9 @@
-"""A real `transformers serve` with a tiny model: answers, is stopped, dies, goes."""
+"""A real `transformers serve` with a tiny model, run by a real worker: answers, is stopped, dies,
+goes."""
 
 import asyncio
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,14 @@ import psutil
 import pytest
 
 from backend.chat.capabilities import CAPABILITIES
-from backend.chat.client import STOPPED, Stop, answer
-from backend.chat.house import Servers, choices_for, plan_of, serve, this_machine
-from backend.chat.models import find_language_model
+from backend.chat.client import STOPPED, Stop
+from backend.chat.service import Chat
 from backend.contracts import (
     ChatEvent,
     ChatRequest,
     Failed,
     Finished,
-    JobEvent,
-    JobKind,
+    JobState,
     Message,
     Sampling,
     ServeRequest,
@@ -31,15 +29,11 @@ from backend.contracts import (
     TextDelta,
 )
 from backend.errors import Code, StudioError
-from backend.jobs.context import JobCancelled, JobContext
-from backend.jobs.database import open_engine
-from backend.jobs.store import Store, new_job
-from backend.models.pool import ModelPool
 from backend.settings import Settings
-from tests.support import PATIENCE_S, until
+from backend.studio import Studio
+from tests.support import OWNER, PATIENCE_S, Worker, await_phase, until
 from tests.tiny_llama import make_tiny_llama
 
-BUDGET = 4 * 1024**3
 ASKED = ServeRequest(model="tiny", kind=ServerKind.TRANSFORMERS)
 KEY = "tiny/transformers"
 ENDLESS = 500_000
@@ -47,38 +41,54 @@ ENDLESS = 500_000
 
 
 class House:
-    """What a worker has: a pool, the servers, and jobs that start them."""
+    """A studio with its worker."""
 
     def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=home, chat_context_tokens=2 * ENDLESS)
-        make_tiny_llama(home / "checkpoints" / "tiny", max_position_embeddings=2 * ENDLESS)
-        self.pool = ModelPool(BUDGET, lambda: 0, lambda: None)
-        self.servers = Servers(self.settings)
-        self.events: list[JobEvent] = []
+        context = 2 * ENDLESS
+        self.settings = Settings(home=home, chat_context_tokens=context, stop_grace_s=2.0)
+        make_tiny_llama(home / "checkpoints" / "tiny", max_position_embeddings=context)
+        (home / "studio.toml").write_text(f"chat_context_tokens = {context}\nstop_grace_s = 2.0\n")
+        self.studio = Studio(self.settings)
+        store = self.studio._store
+        self.chat = Chat(self.settings, self.studio._submit, store.workers, store.request_unload)
+        self.worker = Worker(self.settings)
 
-    def serve(self, check: Callable[[], None] = lambda: None) -> ServerStatus:
-        row = new_job(
-            JobKind.LOAD, "build", 10, "local", "tiny", KEY, ASKED.model_dump(mode="json"), 1.0
-        )
-        store = Store(open_engine(self.settings))
-        context = JobContext(row, store, self.events.append, threading.Event())
-        context.check = check  # type: ignore[method-assign]
-        return ServerStatus.model_validate(serve(context, self.settings, self.pool, self.servers))
+    def status(self) -> ServerStatus | None:
+        return next((one for one in self.chat.servers() if one.key == KEY), None)
+
+    def ready(self) -> ServerStatus | None:
+        status = self.status()
+        return status if status and status.phase is ServerPhase.READY else None
+
+    def pids(self) -> list[int]:
+        """The server's guard and its processes."""
+        status = self.status()
+        if status is None or status.pid is None:
+            return []
+        try:
+            children = psutil.Process(status.pid).children(recursive=True)
+        except psutil.Error:
+            return []
+        return [status.pid, *(child.pid for child in children)] if children else []
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = House(tmp_path_factory.mktemp("chat"))
     yield house
-    house.servers.stop_all()
+    house.worker.kill()
+    house.studio.close()
 
 
 @pytest.fixture(scope="module")
 def served(house: House) -> ServerStatus:
-    return house.serve()
+    job = house.studio.wait(house.chat.serve(ASKED, OWNER), OWNER, PATIENCE_S)
+    assert job.state is JobState.SUCCEEDED, job.error
+    return until(house.ready, "the server in the worker's report")
 
 
 def ask(
+    house: House,
     status: ServerStatus,
     text: str = "Hello",
     until_told: Stop | None = None,
@@ -91,7 +101,7 @@ def ask(
 
     async def all_of_it() -> list[ChatEvent]:
         events = []
-        async for event in answer(status.endpoint, request, stop=until_told):
+        async for event in house.chat.answer(status.endpoint, request, until_told):
             on_event(event)
             events.append(event)
         return events
@@ -104,35 +114,29 @@ def text_of(events: list[ChatEvent]) -> str:
 
 
 def test_which_servers_can_serve_it_here(house: House) -> None:
-    model = find_language_model(house.settings, "tiny")
-    found = {c.kind: c for c in choices_for(house.settings, model, this_machine(house.settings))}
+    found = {choice.kind: choice for choice in house.chat.choices("tiny", OWNER)}
     assert found[ServerKind.TRANSFORMERS].possible
     for choice in found.values():
         assert choice.reason.render("en") and choice.reason.render("ko")
-    with pytest.raises(StudioError) as refusal:
-        plan_of(house.settings, ServeRequest(model="tiny", kind=ServerKind.OUTSIDE))
-    assert refusal.value.code is Code.INVALID_REQUEST
+    assert "tiny" in [model.name for model in house.chat.models()]
 
 
-def test_it_is_ready_and_its_memory_is_set_aside(house: House, served: ServerStatus) -> None:
-    assert served.phase is ServerPhase.READY
+def test_it_is_ready_and_its_memory_counts(house: House, served: ServerStatus) -> None:
+    assert house.chat.endpoint(KEY) == served.endpoint
     assert served.endpoint.model_id == str(house.settings.home / "checkpoints" / "tiny")
     assert "--host 127.0.0.1" in served.command
     assert "--continuous-batching" not in served.command
     assert served.memory_bytes > 100 * 1024**2
-    assert house.pool.holders() == (KEY,)
-    assert house.pool.free_bytes() == BUDGET - served.estimate_bytes
     assert served.peak_memory_bytes <= served.estimate_bytes, "the estimate is too low"
-    assert set(house.servers.pids()) <= {process.pid for process in psutil.process_iter()}
-    phases = {event.phase for event in house.events}
-    assert "server_loading" in phases
-    with pytest.raises(StudioError) as refusal:
-        house.servers.start(plan_of(house.settings, ASKED), lambda: None)
-    assert refusal.value.code is Code.SERVER_RUNNING_ALREADY
+    [worker] = house.studio.status().workers
+    assert worker.memory.process_bytes > served.memory_bytes
+    again = house.studio.wait(house.chat.serve(ASKED, OWNER), OWNER, PATIENCE_S)
+    assert again.error and again.error.code is Code.SERVER_RUNNING_ALREADY
+    assert house.ready(), "the one that runs is left alone"
 
 
-def test_it_answers_and_counts(served: ServerStatus) -> None:
-    events = ask(served, max_tokens=8)
+def test_it_answers_and_counts(house: House, served: ServerStatus) -> None:
+    events = ask(house, served, max_tokens=8)
     assert len(text_of(events)) == 8
     end = events[-1]
     assert isinstance(end, Finished)
@@ -145,16 +149,19 @@ def test_it_answers_and_counts(served: ServerStatus) -> None:
     assert end.metrics.ttft_s and end.metrics.tokens_per_s
 
 
-def test_sampling_is_done_as_asked(served: ServerStatus) -> None:
-    greedy = {text_of(ask(served, max_tokens=16, temperature=0, seed=seed)) for seed in (1, 2)}
-    assert len(greedy) == 1
-    drawn = [text_of(ask(served, max_tokens=16, temperature=1.5, seed=seed)) for seed in (1, 1, 2)]
+def test_sampling_is_done_as_asked(house: House, served: ServerStatus) -> None:
+    def said(**sampling: Any) -> str:
+        return text_of(ask(house, served, max_tokens=16, **sampling))
+
+    greedy = said(temperature=0, seed=1)
+    assert said(temperature=0, seed=2) == greedy
+    drawn = [said(temperature=1.5, seed=seed) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
-    narrow = text_of(ask(served, max_tokens=16, temperature=1.5, top_k=1, seed=3))
-    assert {narrow} == greedy, "with one candidate there is nothing to draw"
+    only_one = said(temperature=1.5, top_k=1, seed=3)
+    assert only_one == greedy, "with one candidate there is nothing to draw"
 
 
-def test_every_field_of_the_table_is_taken(served: ServerStatus) -> None:
+def test_every_field_of_the_table_is_taken(house: House, served: ServerStatus) -> None:
     values: dict[str, Any] = {
         "temperature": 0.7,
         "top_p": 0.9,
@@ -167,66 +174,73 @@ def test_every_field_of_the_table_is_taken(served: ServerStatus) -> None:
         "chat_template_kwargs": {"enable_thinking": False},
     }
     assert values.keys() == CAPABILITIES[ServerKind.TRANSFORMERS].fields
-    assert isinstance(ask(served, **values)[-1], Finished)
+    assert isinstance(ask(house, served, **values)[-1], Finished)
 
 
-def test_the_stop_string_is_not_in_the_answer(served: ServerStatus) -> None:
-    whole = text_of(ask(served, max_tokens=16, temperature=0))
+def test_the_stop_string_is_not_in_the_answer(house: House, served: ServerStatus) -> None:
+    whole = text_of(ask(house, served, max_tokens=16, temperature=0))
     stop = whole[5:7]
-    cut = text_of(ask(served, max_tokens=16, temperature=0, stop=(stop,)))
+    cut = text_of(ask(house, served, max_tokens=16, temperature=0, stop=(stop,)))
     assert cut == whole[: whole.index(stop)]
 
 
-def test_stop_in_mid_answer_frees_the_server(served: ServerStatus) -> None:
+def test_stop_in_mid_answer_frees_the_server(house: House, served: ServerStatus) -> None:
     stop = Stop()
 
     def after_some(event: ChatEvent) -> None:
         if isinstance(event, TextDelta) and event.chunks >= 5:
             stop.request()
 
-    events = ask(served, until_told=stop, on_event=after_some, max_tokens=ENDLESS)
+    events = ask(house, served, until_told=stop, on_event=after_some, max_tokens=ENDLESS)
     assert isinstance(events[-1], Finished) and events[-1].reason == STOPPED
-    assert len(text_of(ask(served, max_tokens=3))) == 3, "it answers one after the other"
+    assert len(text_of(ask(house, served, max_tokens=3))) == 3, "it answers one after the other"
 
 
-def test_a_wrong_model_id(served: ServerStatus) -> None:
+def test_a_wrong_model_id(house: House, served: ServerStatus) -> None:
     other = served.endpoint.model_copy(update={"model_id": "other"})
-    end = ask(served.model_copy(update={"endpoint": other}))[-1]
+    end = ask(house, served.model_copy(update={"endpoint": other}))[-1]
     assert isinstance(end, Failed) and end.error.code is Code.SERVED_MODEL_UNKNOWN
 
 
 def test_death_in_mid_answer_is_noticed(house: House, served: ServerStatus) -> None:
-    def kill(event: ChatEvent) -> None:
-        if isinstance(event, TextDelta) and event.chunks >= 5 and house.servers.pids() == pids:
-            os.kill(pids[0], signal.SIGKILL)
+    guard, server = house.pids()
 
-    pids = house.servers.pids()
-    events = ask(served, on_event=kill, max_tokens=ENDLESS)
+    def kill(event: ChatEvent) -> None:
+        if isinstance(event, TextDelta) and event.chunks >= 5 and psutil.pid_exists(server):
+            os.kill(server, signal.SIGKILL)
+
+    events = ask(house, served, on_event=kill, max_tokens=ENDLESS)
     assert isinstance(events[-1], Failed)
     assert events[-1].error.code is Code.SERVER_DIED
     assert len(text_of(events)) >= 5
 
-    until(lambda: house.servers.statuses()[0].restarts == 1, "the restart")
-    assert house.pool.holders() == (KEY,), "its memory is still set aside"
+    def restarted() -> bool:
+        status = house.status()
+        return status is not None and status.restarts == 1
+
+    until(restarted, "the restart")
+    assert not psutil.pid_exists(guard)
 
 
-def test_unloading_gives_everything_back(house: House, served: ServerStatus) -> None:
-    pids = until(house.servers.pids, "its process")
-    assert house.servers.stop(KEY)
+def test_unloading_ends_it(house: House, served: ServerStatus) -> None:
+    pids = until(house.pids, "its processes")
+    house.chat.stop(KEY)
+    until(lambda: house.status() is None, "the end")
     assert not any(psutil.pid_exists(pid) for pid in pids)
-    assert house.pool.free_bytes() == BUDGET
-    assert house.servers.statuses() == ()
-    assert not house.servers.stop(KEY), "it is forgotten"
-    end = ask(served)[-1]
+    for question in (house.chat.stop, house.chat.endpoint):
+        with pytest.raises(StudioError) as refusal:
+            question(KEY)
+        assert refusal.value.code is Code.SERVER_UNKNOWN
+    end = ask(house, served)[-1]
     assert isinstance(end, Failed) and end.error.code is Code.SERVER_UNREACHABLE
 
 
-def test_a_job_that_is_cancelled_while_it_loads_leaves_nothing(house: House) -> None:
-    def cancelled() -> None:
-        if house.servers.pids():
-            raise JobCancelled
-
-    with pytest.raises(JobCancelled):
-        house.serve(cancelled)
-    assert house.servers.statuses() == ()
-    assert house.pool.free_bytes() == BUDGET
+def test_it_dies_with_the_worker(house: House) -> None:
+    job = house.chat.serve(ASKED, OWNER)
+    await_phase(house.studio, job, "server_starting")
+    pids = until(house.pids, "its processes")
+    with pytest.raises(StudioError) as refusal:
+        house.chat.endpoint(KEY)
+    assert refusal.value.code is Code.SERVER_NOT_READY
+    house.worker.kill()
+    until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the end of the server")
