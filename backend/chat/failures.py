@@ -28,7 +28,6 @@ UNKNOWN_FIELD = re.compile(
 
 def explain(error: BaseException, endpoint: Endpoint, begun: bool) -> ErrorInfo:
     """The failure of a request. `begun`: whether a part of the answer had come."""
-    import httpx2
     import openai
 
     if isinstance(error, StudioError):
@@ -37,7 +36,7 @@ def explain(error: BaseException, endpoint: Endpoint, begun: bool) -> ErrorInfo:
         return _told(error.doc, endpoint)
     if isinstance(error, openai.APIStatusError):
         return _refused(error.status_code, _text(error.body) or error.message, endpoint)
-    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+    if isinstance(error, openai.APIConnectionError):
         code = Code.SERVER_DIED if begun else Code.SERVER_UNREACHABLE
         detail = repr(error.__cause__ or error)
         return ErrorInfo(code=code, values=_named(endpoint), detail=detail)

@@ -95,8 +95,16 @@ class Servers:
             running = list(self._running.values())
         return tuple(pid for server in running for pid in server.pids())
 
-    def start(self, plan: Plan, on_end: Callable[[], None]) -> ServerProcess:
+    def check_new(self, key: str) -> None:
         """Raises StudioError SERVER_RUNNING_ALREADY."""
+        with self._lock:
+            server = self._running.get(key)
+        if server is not None and server.status().phase.is_live:
+            raise StudioError(Code.SERVER_RUNNING_ALREADY, server=key)
+
+    def start(self, plan: Plan, on_end: Callable[[], None]) -> ServerProcess:
+        """A new server, `on_end` being called when it has gone for good. Jobs that start servers
+        run one at a time, so nobody else starts one of this key."""
         container = "spark-studio-" + "".join(c if c.isalnum() else "-" for c in plan.key)
         server = ServerProcess(
             self._settings,
@@ -107,9 +115,6 @@ class Servers:
             on_end,
         )
         with self._lock:
-            before = self._running.get(plan.key)
-            if before is not None and before.status().phase.is_live:
-                raise StudioError(Code.SERVER_RUNNING_ALREADY, server=plan.key)
             self._running[plan.key] = server
         server.start()
         return server
@@ -171,15 +176,16 @@ def serve(
     if request.simulated:
         request = request.model_copy(update={"model": brought["model"]})
     plan = plan_of(settings, request, running.gpu)
-    with ExitStack() as stack:
-        stack.enter_context(context.memory(pool, plan.key, plan.total_bytes))
-        server = running.start(plan, stack.pop_all().close)
+    running.check_new(plan.key)
+    held = ExitStack()
+    held.enter_context(context.memory(pool, plan.key, plan.total_bytes))
+    server = running.start(plan, held.close)
     try:
         status = server.status()
         while status.phase.is_live and status.phase is not ServerPhase.READY:
             context.check()
             context.report(f"server_{status.phase}")
-            status = server.wait(WAIT_S)
+            status = server.wait(WAIT_S, beyond=status.phase)
     except BaseException:
         running.stop(plan.key)
         raise

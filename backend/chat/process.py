@@ -24,7 +24,7 @@ from backend.errors import Code, ErrorInfo, StudioError
 from backend.hardware import memory
 from backend.settings import Settings
 
-LOG_LINES, LOG_SHOWN, LINE_CHARACTERS = 300, 60, 500
+LOG_LINES, LOG_SHOWN, LINE_CHARACTERS = 300, 30, 300
 MEMORY_SECONDS = 120
 LOOK_INTERVAL_S = 0.1
 MEMORY_INTERVAL_S = 1.0
@@ -91,13 +91,17 @@ class ServerProcess:
         except psutil.Error:
             return ()
 
-    def wait(self, timeout_s: float) -> ServerStatus:
-        """The status once it is ready or has ended, or when the time is up."""
+    def wait(self, timeout_s: float, beyond: ServerPhase | None = None) -> ServerStatus:
+        """The status once it is ready or has ended, or is in another phase than `beyond`, or when
+        the time is up."""
+
+        def reached() -> bool:
+            phase = self._status.phase
+            settled = phase is ServerPhase.READY or not phase.is_live
+            return settled or (beyond is not None and phase is not beyond)
+
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._status.phase is ServerPhase.READY or not self._status.phase.is_live,
-                timeout_s,
-            )
+            self._changed.wait_for(reached, timeout_s)
         return self.status()
 
     def stop(self, wait: bool = True) -> None:
@@ -162,7 +166,9 @@ class ServerProcess:
             reader.join(GUARD_MARGIN_S)
             for file in launch.files:
                 file.unlink(missing_ok=True)
-        if told is not None or self._stop.is_set():
+        if self._stop.is_set():
+            return None
+        if told is not None:
             return told
         why = why_it_died(list(self._log), guard.returncode, self.plan.model, port)
         if self._was_ready and why.code is Code.SERVER_START_FAILED:

@@ -5,7 +5,7 @@ import re
 from backend.contracts import LanguageModel
 from backend.errors import Code, ErrorInfo
 
-LINE = 300
+LINE, LINES = 300, 60
 KILLED = (137, -9)
 """Exit statuses of a process that the system killed, most likely for memory."""
 
@@ -48,9 +48,9 @@ TELLS = re.compile(r"error|exception|cannot|failed|invalid|no such", re.IGNORECA
 
 def why_it_died(log: list[str], status: int | None, model: LanguageModel, port: int) -> ErrorInfo:
     """The failure that the newest lines of a log amount to."""
-    tail = "\n".join(log)
+    whole, tail = "\n".join(log), "\n".join(log[-LINES:])
     for code, pattern in PATTERNS:
-        if pattern.search(tail):
+        if pattern.search(whole):
             return ErrorInfo(code=code, values=_values(code, model, port), detail=tail)
     if status in KILLED:
         code = Code.SERVER_OUT_OF_MEMORY

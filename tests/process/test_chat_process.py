@@ -190,7 +190,11 @@ def test_a_servers_memory_is_set_aside_until_it_goes(
     assert status.phase is ServerPhase.READY
     assert pool.holders() == (status.key,) == ("tiny/transformers",)
     assert pool.free_bytes() == 2**32 - status.estimate_bytes
-    assert "server_loading" in context.phases
+    assert "server_starting" in context.phases
+    with pytest.raises(StudioError) as refusal:
+        serve(cast(JobContext, context), settings, pool, house, brought)
+    assert refusal.value.code is Code.SERVER_RUNNING_ALREADY
+    assert pool.holders() == (status.key,), "the one that runs keeps its memory"
     house.stop(status.key)
     assert pool.free_bytes() == 2**32
     assert house.statuses() == ()
