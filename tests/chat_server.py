@@ -248,7 +248,7 @@ DEATHS = {
     "driver": "RuntimeError: The NVIDIA driver on your system is too old (found version 12040).",
     "other": "ValueError: rope_scaling must be a dictionary",
 }
-HELPER = "import time; print('helper', flush=True); time.sleep(600)"
+COMPANION = "import time; print('companion', flush=True); time.sleep(600)"
 
 
 def main() -> None:
@@ -260,11 +260,13 @@ def main() -> None:
     parser.add_argument("--once", type=Path, help="die so only while this file does not exist")
     parser.add_argument("--never-ready", action="store_true")
     parser.add_argument("--gate-fails", action="store_true")
-    parser.add_argument("--helper", action="store_true", help="start a process in its own session")
+    parser.add_argument(
+        "--companion", action="store_true", help="start a process in its own session"
+    )
     arguments = parser.parse_args()
     print(LOADING, flush=True)
-    if arguments.helper:
-        subprocess.Popen([sys.executable, "-c", HELPER], start_new_session=True)
+    if arguments.companion:
+        subprocess.Popen([sys.executable, "-c", COMPANION], start_new_session=True)
     if arguments.death and not (arguments.once and arguments.once.exists()):
         if arguments.once:
             arguments.once.touch()

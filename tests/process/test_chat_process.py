@@ -66,7 +66,7 @@ def settled(server: ServerProcess) -> ServerStatus:
 
 def test_from_start_to_ready_to_gone(start: Make, tmp_path: Path) -> None:
     file = tmp_path / "servers" / "limits.yaml"
-    server = start("--helper", file=file)
+    server = start("--companion", file=file)
     status = settled(server)
     assert status.phase is ServerPhase.READY, status.error
     assert status.endpoint.model_id == "stand-in"
@@ -75,9 +75,9 @@ def test_from_start_to_ready_to_gone(start: Make, tmp_path: Path) -> None:
     assert LOADING in status.log
     assert file.read_text() == "x"
     pids = server.pids()
-    assert len(pids) == 2, "the server and its helper"
+    assert len(pids) == 2, "the server and its companion"
     server.stop()
-    assert not any(psutil.pid_exists(pid) for pid in pids), "the helper left its session"
+    assert not any(psutil.pid_exists(pid) for pid in pids), "the companion left its session"
     assert server.status().phase is ServerPhase.STOPPED
     assert not file.exists()
 
@@ -223,8 +223,8 @@ def test_all_goes_when_the_studio_is_killed(tmp_path: Path) -> None:
     cleaned = tmp_path / "cleaned"
     spawn = (
         "import os, subprocess, sys, time; "
-        "helper = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
-        " start_new_session=True); print(os.getpid(), helper.pid, flush=True); time.sleep(600)"
+        "companion = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True); print(os.getpid(), companion.pid, flush=True); time.sleep(600)"
     )
     orders = {
         "command": [sys.executable, "-c", spawn],
