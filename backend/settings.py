@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from backend.errors import Code, StudioError
 
@@ -58,6 +58,25 @@ class Settings(BaseModel):
     """A worker that was not heard of for so long is taken for dead by the others."""
     stop_grace_s: float = Field(default=8.0, ge=0)
     """What a worker that is told to stop may take to reach a clean end."""
+    chat_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    """A server with the OpenAI API that you run yourself, as `http://host:8000`; only set here."""
+    chat_key: SecretStr = SecretStr("")
+    """Key of that server; never shown, stored or sent anywhere else."""
+    chat_model: str = ""
+    """The model to ask that server for; empty is the first that it lists."""
+    chat_context_tokens: int = Field(default=8192, ge=256)
+    """Longest conversation that a server started here takes, where its model takes that much."""
+    chat_parallel: int = Field(default=4, ge=1, le=256)
+    """Conversations at once that a server started here keeps room for."""
+    server_start_s: float = Field(default=1800.0, gt=0)
+    """What a server may take from start to ready."""
+    trtllm_image: str = "nvcr.io/nvidia/tensorrt-llm/release:1.2.1"
+    """Container image of TensorRT-LLM; never pulled by the studio."""
+    trtllm_docker: str = (
+        "docker run --rm --init --name {name} --gpus all --ipc=host --ulimit memlock=-1"
+        " --ulimit stack=67108864 --network host {volumes} {environment} {image}"
+    )
+    """How that container is run; the server's own command follows."""
 
     @property
     def outputs(self) -> Path:

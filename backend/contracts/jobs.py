@@ -18,6 +18,7 @@ class JobKind(Name):
     RUN = "run"
     LANGUAGE_EXPORT = "language_export"
     TEXT = "text"
+    SERVE = "serve"
 
 
 BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest"})

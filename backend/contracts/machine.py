@@ -1,6 +1,7 @@
 """The machine and its workers."""
 
 from backend.contracts.base import Contract
+from backend.contracts.chat import ServerStatus
 
 DROP_CACHES = "sudo sh -c 'sync; echo 3 > /proc/sys/vm/drop_caches'"
 """NVIDIA's advice for a DGX Spark whose page cache is in the way. Shown, never run."""
@@ -14,7 +15,7 @@ class MemorySample(Contract):
     total_bytes: int
     used_bytes: int
     process_bytes: int
-    """What the worker holds of it."""
+    """What the worker and its servers hold of it."""
     page_cache_trap: bool = False
     """Unified memory: most of what looks used is reclaimable page cache."""
     taken_at: float
@@ -45,6 +46,8 @@ class WorkerStatus(Contract):
     memory: MemorySample
     gpu: GpuSample | None = None
     resident: tuple[ResidentModel, ...]
+    servers: tuple[ServerStatus, ...] = ()
+    """Servers of language models that it runs."""
     seen_at: float
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from backend.contracts import JobState, WorkerStatus
-from backend.jobs.queue import BUILD, IN_ORDER, INTERACTIVE, LIVE
+from backend.jobs.queue import IN_ORDER, LIVE, QUEUES
 from backend.jobs.store import JobRow, Store
 
 Place = tuple[int, float | None]
@@ -63,7 +63,7 @@ def _places(
     estimated from measured durations of its variant, shared among the workers."""
     rates = {variant: _seconds_per_work(store, variant) for variant in {r.variant for r in live}}
     lanes = max(1, sum(worker.alive for worker in workers))
-    ahead: dict[str, float | None] = {INTERACTIVE: 0.0, BUILD: 0.0}
+    ahead: dict[str, float | None] = dict.fromkeys(QUEUES, 0.0)
     waiting = dict.fromkeys(ahead, 0)
     places: dict[str, Place] = {}
     now = time.time()

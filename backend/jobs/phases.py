@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from backend.chat import house
 from backend.contracts import EngineSource, JobKind, Precision, VerifyRequest, VerifyResult
 from backend.engines import phases as engines
 from backend.jobs.children import run_child
@@ -35,6 +36,7 @@ class Resources:
     settings: Settings
     pool: ModelPool
     main_thread: MainThread
+    servers: house.Servers
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,20 @@ def _export_language_model(context: JobContext, resources: Resources, done: Resu
     )
 
 
+def _bring_to_serve(context: JobContext, resources: Resources, done: Results) -> Any:
+    return house.bring(context, resources.settings)
+
+
+def _simulate_to_serve(context: JobContext, resources: Resources, done: Results) -> Any:
+    return house.simulate_if_asked(context, resources.settings, done["fetch"])
+
+
+def _serve(context: JobContext, resources: Resources, done: Results) -> Any:
+    return house.serve(
+        context, resources.settings, resources.pool, resources.servers, done["simulate"]
+    )
+
+
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
     JobKind.LOAD: (Phase("load", _load),),
@@ -207,6 +223,11 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.LANGUAGE_EXPORT: (
         Phase("fetch", _fetch_language_model),
         Phase("export", _export_language_model),
+    ),
+    JobKind.SERVE: (
+        Phase("fetch", _bring_to_serve),
+        Phase("simulate", _simulate_to_serve),
+        Phase("serve", _serve),
     ),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)

@@ -18,7 +18,8 @@ APPLICATION_VERSION = "1"
 WORKFLOW = "run_job"
 EVENTS = "events"
 """Name of the DBOS stream that carries a job's events."""
-INTERACTIVE, BUILD = "interactive", "build"
+INTERACTIVE, BUILD, SERVING = QUEUES = ("interactive", "build", "serving")
+"""Servers start beside both, so that a chat waits for no build and no picture for a chat."""
 QUEUE_OF = {
     JobKind.GENERATE: INTERACTIVE,
     JobKind.LOAD: INTERACTIVE,
@@ -30,6 +31,7 @@ QUEUE_OF = {
     JobKind.RUN: INTERACTIVE,
     JobKind.LANGUAGE_EXPORT: BUILD,
     JobKind.TEXT: INTERACTIVE,
+    JobKind.SERVE: SERVING,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
 """Lower starts first; first come, first served within one priority."""

@@ -19,6 +19,7 @@ from typing import NoReturn
 import psutil
 from dbos import DBOS, DBOSConfig
 
+from backend.chat.house import Servers
 from backend.contracts import GpuSample, WorkerStatus
 from backend.errors import StudioError
 from backend.hardware import heap, memory
@@ -27,7 +28,14 @@ from backend.jobs.children import die_with_parent
 from backend.jobs.database import JsonSerializer, open_engine
 from backend.jobs.main_thread import MainThread
 from backend.jobs.phases import Resources
-from backend.jobs.queue import APPLICATION, APPLICATION_VERSION, BUILD, INTERACTIVE, JobQueue
+from backend.jobs.queue import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    BUILD,
+    INTERACTIVE,
+    SERVING,
+    JobQueue,
+)
 from backend.jobs.reclaim import reclaim, reclaim_lost
 from backend.jobs.retention import sweep
 from backend.jobs.stop_signals import StopSignals
@@ -94,10 +102,12 @@ class Telemetry(threading.Thread):
         store: Store,
         queue: JobQueue,
         pool: ModelPool,
+        servers: Servers,
     ) -> None:
         super().__init__(name="telemetry", daemon=True)
         self.worker, self.gpu = name, gpu
-        self.settings, self.store, self.queue, self.pool = settings, store, queue, pool
+        self.settings, self.store, self.queue = settings, store, queue
+        self.pool, self.servers = pool, servers
         gpus = list_gpus()
         self.device = gpus[gpu].name if gpu < len(gpus) else "CPU"
         self._swept_at = 0.0
@@ -114,7 +124,8 @@ class Telemetry(threading.Thread):
     def beat(self) -> None:
         for key in self.store.take_unloads(self.worker):
             try:
-                self.pool.unload(key)
+                if not self.servers.stop(key, wait=False):
+                    self.pool.unload(key)
             except StudioError as error:
                 logging.getLogger(__name__).warning("%s", error)
         self.store.report_worker(
@@ -124,9 +135,10 @@ class Telemetry(threading.Thread):
                 device=self.device,
                 alive=True,
                 budget_bytes=self.pool.budget_bytes,
-                memory=memory.sample([os.getpid()], self.gpu),
+                memory=memory.sample([os.getpid(), *self.servers.pids()], self.gpu),
                 gpu=gpu_sample(self.gpu),
                 resident=self.pool.resident(),
+                servers=self.servers.statuses(),
                 seen_at=time.time(),
             )
         )
@@ -154,7 +166,8 @@ def launch_dbos(name: str, store: Store) -> Callable[[], None]:
     dbos = DBOS(config=config)
     DBOS.launch()
     DBOS.register_queue(INTERACTIVE, worker_concurrency=1, polling_interval_sec=INTERACTIVE_POLL_S)
-    DBOS.register_queue(BUILD, worker_concurrency=1, polling_interval_sec=BUILD_POLL_S)
+    for name in (BUILD, SERVING):
+        DBOS.register_queue(name, worker_concurrency=1, polling_interval_sec=BUILD_POLL_S)
 
     def stop_taking() -> None:
         for poller in dbos.background_thread_stop_events:
@@ -223,6 +236,7 @@ def _work(settings: Settings, name: str, gpu: int) -> NoReturn:
     store = Store(open_engine(settings))
     queue = JobQueue(store)
     pool = make_pool(settings, gpu)
+    servers = Servers(settings, gpu)
     main_thread = MainThread()
     shift = Shift()
 
@@ -239,8 +253,8 @@ def _work(settings: Settings, name: str, gpu: int) -> NoReturn:
         os._exit(0)
 
     reclaim(name, store, queue)
-    register_workflow(name, store, queue, Resources(settings, pool, main_thread), shift)
-    telemetry = Telemetry(name, gpu, settings, store, queue, pool)
+    register_workflow(name, store, queue, Resources(settings, pool, main_thread, servers), shift)
+    telemetry = Telemetry(name, gpu, settings, store, queue, pool, servers)
     telemetry.beat()
     stop_taking = launch_dbos(name, store)
     threading.Thread(target=leave_when_told, name="leave", daemon=True).start()

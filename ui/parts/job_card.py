@@ -18,8 +18,12 @@ PHASES = {
     JobKind.RUN: ("queue", "compare"),
     JobKind.LANGUAGE_EXPORT: ("queue", "fetch_file", "export"),
     JobKind.TEXT: ("queue", "write"),
+    JobKind.SERVE: (
+        *("queue", "fetch_file", "simulate", "wait"),
+        *("server_starting", "server_loading", "server_warming"),
+    ),
 }
-SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate"})
+SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate", "simulate"})
 
 
 def job_card(job: JobSnapshot, language: str, now: float) -> str:
