@@ -26,6 +26,7 @@ from ui.parts.engine_form import build_form
 from ui.parts.engine_list import engine_list
 from ui.parts.engine_offer import engine_offer
 from ui.parts.engine_view import engine_view, layer_rows
+from ui.parts.error_card import error_card
 from ui.parts.storage import clean_up_plan, clean_up_result, storage_panel
 from ui.parts.variant_picker import variant_key
 from ui.tabs.engine_form import BuildForm, Choice, choice_of, engine_variants, read_build
@@ -77,6 +78,12 @@ def _reading(router: APIRouter, studio: "Studio") -> None:
             "before": layer_rows(view.layers, {}),
             "after": layer_rows(view.fused, kinds),
         }
+
+    @router.get("/engines/times/{job_id}")
+    def read_times(request: Request, job_id: str) -> dict[str, Any]:
+        job = studio.jobs.get(job_id, page_owner(request))
+        html = "" if job.error is None else error_card(job.error, language_of(request))
+        return {"live": job.state.is_live, "html": html}
 
     @router.get("/engines/form")
     def read_form(request: Request, form: Annotated[BuildForm, Query()]) -> dict[str, Any]:
@@ -151,11 +158,13 @@ def _building(router: APIRouter, studio: "Studio") -> None:
 
     @router.post("/engines/{action}/{engine_id}")
     def act(
-        request: Request, action: Literal["rebuild", "delete"], engine_id: str
+        request: Request, action: Literal["rebuild", "delete", "times"], engine_id: str
     ) -> dict[str, Any]:
         owner = page_owner(request)
         if action == "rebuild":
             return {"job": studio.engines.rebuild(engine_id, owner)}
+        if action == "times":
+            return {"job": studio.engines.time_layers(engine_id, owner)}
         return {"freed_bytes": studio.engines.delete(engine_id)}
 
 

@@ -1,10 +1,11 @@
 // The page about one engine. Its table may have thousands of layers: only the rows in sight are in
 // the document.
-import { explained, showView } from "./engines.js";
-import { get } from "./server.js";
+import { explained, notice, showView } from "./engines.js";
+import { get, post } from "./server.js";
 
 const ROW_PX = 26;
 const SPARE_ROWS = 12;
+const LOOK_AGAIN_MS = 300;
 const UNITS = ["B", "KiB", "MiB", "GiB"];
 
 const inspected = () => document.getElementById("engine-inspect");
@@ -25,21 +26,45 @@ export const layerActions = {
     showView("list");
     from?.focus();
   },
-  "engine-side": ({ side: chosen }) => {
-    side = chosen;
-    for (const button of document.querySelectorAll(".e-switch button")) {
-      button.setAttribute("aria-pressed", button.dataset.side === side);
+  "engine-side": ({ side: chosen }) => turn(chosen),
+  "engine-times": async ({ id, busy }, button) => {
+    const label = button.querySelector("span");
+    const before = label.textContent;
+    button.disabled = true;
+    label.textContent = busy;
+    try {
+      const { job } = await explained(post(`engines/times/${id}`));
+      const told = job && (await ended(job));
+      if (told && engine === id) await inspect(id, "after");
+      if (told?.html) notice(told.html);
+    } finally {
+      button.disabled = false;
+      label.textContent = before;
     }
-    arrange();
   },
 };
 
-async function inspect(id) {
+async function ended(job) {
+  for (;;) {
+    const told = await get(`engines/times/${job}`);
+    if (!told.live) return told;
+    await new Promise((resume) => setTimeout(resume, LOOK_AGAIN_MS));
+  }
+}
+
+function turn(chosen) {
+  side = chosen;
+  for (const button of document.querySelectorAll(".e-switch button")) {
+    button.setAttribute("aria-pressed", button.dataset.side === side);
+  }
+  arrange();
+}
+
+async function inspect(id, first = "before") {
   engine = id;
   const { html, before, after } = await explained(get(`engines/view/${id}`));
   if (html === undefined || engine !== id) return;
   sides = { before: numbered(before), after: numbered(after) };
-  side = "before";
   order = { column: 0, down: false };
   inspected().innerHTML = html;
   showView("inspect");
@@ -49,28 +74,29 @@ async function inspect(id) {
   for (const head of inspected().querySelectorAll("[data-sort]")) {
     head.addEventListener("click", () => sortBy(Number(head.dataset.sort)));
   }
-  arrange();
+  turn(first);
+  if (first === "after") return;
   scrollTo({ top: 0 });
   document.getElementById("inspect-title").focus({ preventScroll: true });
 }
 
-// place, kind, torch layer, precision, shapes, bytes of weights, name, parts, words to search
+// place, kind, torch layer, precision, shapes, bytes of weights, ms, name, parts, words to search
 function numbered(layers) {
-  return layers.map(([name, kind, layer, precision, shapes, bytes, parts], place) => {
+  return layers.map(([name, kind, layer, precision, shapes, bytes, parts, ms], place) => {
     const words = `${name} ${kind} ${layer} ${precision} ${shapes} ${parts}`.toLowerCase();
-    return [place + 1, kind, layer, precision, shapes, bytes, name, parts, words];
+    return [place + 1, kind, layer, precision, shapes, bytes, ms ?? 0, name, parts, words];
   });
 }
 
 function sortBy(column) {
-  order = { column, down: order.column === column ? !order.down : column === 5 };
+  order = { column, down: order.column === column ? !order.down : column >= 5 };
   arrange();
 }
 
 function arrange() {
   const words = document.getElementById("layer-search").value.toLowerCase().split(/\s+/);
   const { column, down } = order;
-  rows = sides[side].filter((row) => words.every((word) => row[8].includes(word)));
+  rows = sides[side].filter((row) => words.every((word) => row[9].includes(word)));
   rows.sort((a, b) => {
     const difference = typeof a[column] === "number"
       ? a[column] - b[column]
@@ -84,7 +110,9 @@ function arrange() {
   const count = document.getElementById("layer-count");
   count.textContent = `${rows.length.toLocaleString("en")} / ${sides[side].length.toLocaleString("en")}`;
   const body = document.getElementById("layer-rows");
-  body.closest("[role=table]").setAttribute("aria-rowcount", rows.length + 1);
+  const table = body.closest("[role=table]");
+  table.setAttribute("aria-rowcount", rows.length + 1);
+  table.dataset.timed = sides[side].some((row) => row[6] > 0);
   body.scrollTop = 0;
   draw();
 }
@@ -94,7 +122,7 @@ function draw() {
   if (!body) return;
   const first = Math.max(0, Math.floor(body.scrollTop / ROW_PX) - SPARE_ROWS);
   const count = Math.ceil(body.clientHeight / ROW_PX) + 2 * SPARE_ROWS;
-  const whole = sides[side].reduce((sum, row) => sum + row[5], 0) || 1;
+  const whole = [5, 6].map((column) => sides[side].reduce((sum, row) => sum + row[column], 0) || 1);
   const space = document.createElement("div");
   space.style.height = `${rows.length * ROW_PX}px`;
   space.style.paddingTop = `${first * ROW_PX}px`;
@@ -103,7 +131,7 @@ function draw() {
 }
 
 function line(row, index, whole) {
-  const [place, kind, layer, precision, shapes, bytes, name, parts] = row;
+  const [place, kind, layer, precision, shapes, bytes, ms, name, parts] = row;
   const made = document.createElement("div");
   made.className = "e-layer";
   made.role = "row";
@@ -115,7 +143,8 @@ function line(row, index, whole) {
     cell(layer || name),
     mark(precision),
     cell(shapes),
-    weights(bytes, whole),
+    share(bytes && size(bytes), bytes, whole[0]),
+    share(ms && `${ms.toFixed(3)} ms`, ms, whole[1]),
   );
   return made;
 }
@@ -139,11 +168,11 @@ function mark(precision) {
   return made;
 }
 
-function weights(bytes, whole) {
-  const made = cell(bytes ? size(bytes) : "", "e-weight");
-  if (!bytes) return made;
-  made.style.setProperty("--share", `${(100 * bytes) / whole}%`);
-  made.title = `${((100 * bytes) / whole).toFixed(2)} %`;
+function share(text, part, whole) {
+  const made = cell(text || "", "e-weight");
+  if (!part) return made;
+  made.style.setProperty("--share", `${(100 * part) / whole}%`);
+  made.title = `${((100 * part) / whole).toFixed(2)} %`;
   return made;
 }
 

@@ -11,6 +11,7 @@ from backend.commands.engine_words import as_data, rows_of
 from backend.commands.networks import EngineId
 from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json
+from backend.commands.session import follow, with_worker
 from backend.contracts import EngineView
 from backend.language import human_bytes
 from backend.settings import load_settings
@@ -37,10 +38,18 @@ def list_engines(as_json: Json = False) -> None:
 
 
 @app.command()
-def inspect(engine_id: EngineId, as_json: Json = False) -> None:
-    """The layers of an engine, and what precision each has."""
+def inspect(
+    engine_id: EngineId,
+    times: Annotated[bool, typer.Option("--times", help="Measure each layer first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The layers of an engine, what precision each has, and how long each takes."""
     with failing_plainly(as_json):
-        view = Studio(load_settings()).engines.inspect(engine_id)
+        studio = Studio(load_settings())
+        if times:
+            with with_worker(studio):
+                follow(studio, studio.engines.time_layers(engine_id, None))
+        view = studio.engines.inspect(engine_id)
         layers = [layer.model_dump(mode="json") for layer in view.layers]
         data = {
             "engine": as_data(view.engine) | {"layers": layers},

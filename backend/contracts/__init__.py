@@ -45,6 +45,7 @@ from backend.contracts.engines import (
     EngineSource,
     EngineState,
     EngineView,
+    TimesRequest,
 )
 from backend.contracts.fetch import (
     FetchedRepo,
@@ -201,6 +202,7 @@ __all__ = [
     "TextRequest",
     "TextResult",
     "Thinking",
+    "TimesRequest",
     "Usage",
     "Variant",
     "VariantState",

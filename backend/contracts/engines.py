@@ -187,6 +187,8 @@ class EngineLayer(Contract):
     """Of its weights."""
     parts: tuple[str, ...] = ()
     """Of a layer after fusion: the names of the nodes before it that it does the work of."""
+    time_ms: float | None = None
+    """Of a layer after fusion, in one run of the engine; None where it was not measured."""
 
 
 class EngineView(Contract):
@@ -202,6 +204,12 @@ class EngineView(Contract):
     """Why there is no view after fusion."""
     command: str = ""
     """The command line that builds the same without the studio; empty where there is none."""
+
+
+class TimesRequest(Contract):
+    """An engine whose layers are to be timed one by one."""
+
+    engine: str
 
 
 class EngineResult(Contract):

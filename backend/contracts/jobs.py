@@ -18,6 +18,7 @@ class JobKind(Name):
     RUN = "run"
     LANGUAGE_EXPORT = "language_export"
     TEXT = "text"
+    TIMES = "times"
     SERVE = "serve"
 
 

@@ -36,6 +36,8 @@ LAYERS = "layers.json"
 ONNX = "model.onnx"
 FUSED = "fused.json"
 """The layers after fusion, where they are known."""
+TIMES = "times.json"
+"""Milliseconds of these layers by name, where they were measured."""
 CHUNK_BYTES = 4 * 1024**2
 
 

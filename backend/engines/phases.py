@@ -207,6 +207,7 @@ def _build_one(
     index: int,
 ) -> dict[str, Any]:
     folder = order.work / one.key.module
+    shapes = input_shapes(facts["inputs"], facts["dynamic"], order.profile)
     if one.key.runtime is Runtime.ONNXRUNTIME:
         made: dict[str, Any] = run_child(
             "backend.engines.try_onnx",
@@ -218,7 +219,7 @@ def _build_one(
             lambda news: None,
             context.check,
         )
-        return made | {"file": cache.ONNX}
+        return made | {"file": cache.ONNX, "shapes": shapes}
 
     def on_news(news: dict[str, Any]) -> None:
         context.report("build", index * 100 + news["step"], len(order.missing) * 100)
@@ -229,7 +230,7 @@ def _build_one(
         "edition": one.key.edition,
         "onnx": facts.get("onnx") or str(folder / cache.ONNX),
         "plan": str(folder / "engine.plan"),
-        "shapes": input_shapes(facts["inputs"], facts["dynamic"], order.profile),
+        "shapes": shapes,
         "target": one.key.target,
         "optimization_level": request.optimization_level,
         "workspace_bytes": request.workspace_bytes,
@@ -240,7 +241,7 @@ def _build_one(
     made = run_child(
         "backend.engines.build", arguments, on_news, context.check, grace_s=CANCEL_GRACE_S
     )
-    return made | {"file": "engine.plan", "shapes": arguments["shapes"]}
+    return made | {"file": "engine.plan", "shapes": shapes}
 
 
 def _manifest(

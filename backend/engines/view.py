@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from backend.contracts import Engine, EngineLayer, EngineState, EngineView, Runtime
-from backend.engines.cache import FUSED, LAYERS, folder_of
+from backend.engines.cache import FUSED, LAYERS, TIMES, folder_of
 from backend.engines.command import build_command
 from backend.engines.inspector import inspector_layers
 from backend.errors import StudioError
@@ -25,14 +25,24 @@ def view_of(settings: Settings, engine: Engine) -> EngineView:
     """
     folder = folder_of(settings, engine.manifest.id)
     fused, reason = _fused(engine, folder)
+    times = _times(folder)
     return EngineView(
         engine=engine,
         source="network",
         layers=_read(folder / LAYERS),
-        fused=fused,
+        fused=tuple(
+            one.model_copy(update={"time_ms": times[one.name]}) if one.name in times else one
+            for one in fused
+        ),
         unfused_reason=reason,
         command=build_command(engine.manifest),
     )
+
+
+def _times(folder: Path) -> dict[str, float]:
+    file = folder / TIMES
+    found: dict[str, float] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return found
 
 
 def _read(file: Path) -> tuple[EngineLayer, ...]:

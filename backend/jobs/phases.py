@@ -12,6 +12,7 @@ from typing import Any
 from backend.chat import house
 from backend.contracts import EngineSource, JobKind, Precision, VerifyRequest, VerifyResult
 from backend.engines import phases as engines
+from backend.engines import times
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
 from backend.jobs.main_thread import MainThread
@@ -140,6 +141,10 @@ def _room(
     return room(context, resources.pool, settings.home, phase, needs[phase], on_host)
 
 
+def _time_layers(context: JobContext, resources: Resources, done: Results) -> Any:
+    return times.time_layers(context, resources.settings, resources.pool)
+
+
 def _fetch_network(context: JobContext, resources: Resources, done: Results) -> Any:
     return bring.fetch(context, resources.settings)
 
@@ -211,6 +216,7 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("export", _export_engines),
         Phase("build", _build_engines),
     ),
+    JobKind.TIMES: (Phase("times", _time_layers),),
     JobKind.LOOK: (Phase("fetch", _fetch_network), Phase("look", _look)),
     JobKind.NETWORK: (
         Phase("fetch", _fetch_network),

@@ -31,6 +31,7 @@ QUEUE_OF = {
     JobKind.RUN: INTERACTIVE,
     JobKind.LANGUAGE_EXPORT: BUILD,
     JobKind.TEXT: INTERACTIVE,
+    JobKind.TIMES: INTERACTIVE,
     JobKind.SERVE: SERVING,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}

@@ -14,12 +14,14 @@ from backend.contracts import (
     JobKind,
     JobState,
     Runtime,
+    TimesRequest,
 )
 from backend.engines.cache import delete_engine, find_engine, list_engines
 from backend.engines.estimate import estimate_build, targets
 from backend.engines.groups import engine_groups
 from backend.engines.host import this_host
 from backend.engines.options import calibration_choices, profile_of, settled
+from backend.engines.times import timeable
 from backend.engines.view import view_of
 from backend.errors import Code, StudioError
 from backend.jobs.store import jobs
@@ -52,6 +54,15 @@ class Engines:
         where it runs here."""
         found = find_engine(self._desk.settings, engine_id, this_host())
         return view_of(self._desk.settings, found)
+
+    def time_layers(self, engine_id: str, owner: str | None) -> str:
+        """Queue the timing of an engine's layers, which `inspect` then shows; the job's id.
+
+        Raises StudioError ENGINE_NOT_RUNNABLE, TOO_MANY_WAITING.
+        """
+        made = timeable(self._desk.settings, engine_id)
+        title, request = f"{made.model} {made.module}", TimesRequest(engine=engine_id)
+        return self._desk.submit(JobKind.TIMES, owner, title, engine_id, request, 1.0)
 
     def delete(self, engine_id: str) -> int:
         """Delete an engine; the bytes freed."""

@@ -275,6 +275,10 @@ def test_the_table_of_layers_is_searched_and_sorted_and_stays_small(
     assert merged > 10
     expect(count).to_have_text(counts(merged, view.fused))
     expect(lines.first).to_have_attribute("title", re.compile("DequantizeLinear"))
+    engines.get_by_role("button", name="Measure each layer").click()
+    expect(engines.locator("#layers > p")).to_contain_text("layers take")
+    engines.locator("#layers").get_by_role("columnheader", name="Time").click()
+    expect(lines.first.get_by_role("cell").nth(6)).to_contain_text(" ms")
 
 
 def test_a_variant_is_loaded_and_unloaded(engines: Page) -> None:

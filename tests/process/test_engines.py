@@ -88,6 +88,24 @@ def test_engines_take_turns_with_those_of_the_text_encoders(built: Studio) -> No
     assert (turns.pixels == whole.pixels).all()
 
 
+def test_each_layer_is_timed(built: Studio) -> None:
+    (engine,) = (
+        each.manifest.id
+        for each in built.engines.all()
+        if each.manifest.id.startswith(f"{NAME}.transformer.int8.onnxruntime")
+    )
+    assert all(layer.time_ms is None for layer in built.engines.inspect(engine).fused)
+    job = built.jobs.wait(built.engines.time_layers(engine, OWNER), OWNER, PATIENCE_S)
+    assert job.state is JobState.SUCCEEDED, job.error
+    assert job.result is not None
+    layers = built.engines.inspect(engine).fused
+    timed = {layer.name: layer.time_ms for layer in layers if layer.time_ms is not None}
+    assert len(timed) > 0.9 * len(layers)
+    assert sum(timed.values()) == pytest.approx(job.result["total_ms"])
+    products = [one.time_ms or 0.0 for one in layers if "MatMul" in one.kind or "Gemm" in one.kind]
+    assert sum(products) > 0.1 * sum(timed.values()), "products take more than nothing"
+
+
 def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
     again = build(built, precision="int8", runtime="onnxruntime")
     assert again["built"] == 0
@@ -143,6 +161,9 @@ def test_a_tensorrt_engine_is_listed_for_the_gpu_that_it_is_for(built: Studio) -
     assert len(view.layers) > 50
     files = {file.name for file in folder_of(built.settings, manifest.id).iterdir()}
     assert files == {"engine.plan", "layers.json", "manifest.json"}
+    with pytest.raises(StudioError) as refusal:
+        built.engines.time_layers(manifest.id, OWNER)
+    assert refusal.value.code is Code.ENGINE_NOT_RUNNABLE
 
 
 def test_an_engine_whose_file_was_cut_in_half_is_broken(built: Studio, tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ class ILogger:
     def __init__(self) -> None: ...
 
 
+class IProfiler:
+    def report_layer_time(self, layer_name: str, ms: float) -> None: ...
+
+
 class Runtime:
     def __init__(self, logger: Any) -> None:
         self.logger = logger
@@ -65,6 +69,7 @@ class Context:
         self.addresses: dict[str, int] = {}
         self.memory = (0, 0)
         self.bindings, self.runs = 0, 0
+        self.profiler: IProfiler | None = None
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         if max(shape) > self.engine.plan["largest"]:
@@ -93,6 +98,8 @@ class Context:
             return False
         ctypes.memset(self.memory[0], 7, self.update_device_memory_size_for_shapes())
         self._at("doubled")[...] = 2 * self._at("x")
+        if self.profiler is not None:
+            self.profiler.report_layer_time("double", float(self.runs))
         return True
 
     def _at(self, name: str) -> np.ndarray:

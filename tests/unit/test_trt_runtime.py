@@ -61,6 +61,18 @@ def test_a_half_precision_input_is_taken_in_the_engines_type(
     assert torch.equal(doubled, torch.full((3,), 2.0))
 
 
+def test_the_time_of_every_layer_is_noted_in_every_run(
+    tmp_path: Path, workspace: Workspace
+) -> None:
+    times: dict[str, list[float]] = {}
+    engine(tmp_path / "plain", workspace)({"x": torch.ones(3)})
+    timed = Engine(tmp_path / "plain" / "engine.plan", STAND_IN, workspace, times=times)
+    for _ in range(3):
+        timed({"x": torch.ones(3)})
+    assert times == {"double": [1.0, 2.0, 3.0]}
+    assert timed.input_types == {"x": "float32"}
+
+
 def test_engines_share_activation_memory(tmp_path: Path, workspace: Workspace) -> None:
     small, large = engine(tmp_path / "s", workspace), engine(tmp_path / "l", workspace, scratch=400)
     small({"x": torch.ones(8)})

@@ -17,6 +17,9 @@ from ui.parts.engine_words import (
 )
 from ui.parts.markup import button, esc, icon
 
+COLUMNS = ("place", "kind", "layer", "precision", "shapes", "weights", "time")
+"""Of the table of layers; the times have theirs once they were measured."""
+
 
 def engine_view(view: EngineView, part: str, language: str) -> str:
     """Facts, charts, calibration and fusion; the table of layers is filled in by the page's script
@@ -69,7 +72,7 @@ def _table(view: EngineView, language: str) -> str:
     heads = "".join(
         f'<button type="button" role="columnheader" data-sort="{index}" class="e-head">'
         f"{esc(t(f'page.inspect.column.{name}', language))}</button>"
-        for index, name in enumerate(("place", "kind", "layer", "precision", "shapes", "weights"))
+        for index, name in enumerate(COLUMNS)
     )
     search = t("page.inspect.search", language)
     sides = ""
@@ -80,10 +83,11 @@ def _table(view: EngineView, language: str) -> str:
             "</button>"
             for side, pressed in (("before", "true"), ("after", "false"))
         )
-        sides = f'<div class="e-switch" role="group">{sides}</div>'
+        sides = f'<div class="e-switch" role="group">{sides}</div>{_timing(view, language)}'
     return (
         f'<section class="e-section" id="layers"><h4>{esc(t("page.inspect.all_layers", language))}'
-        f'</h4><div class="e-summary">{sides}'
+        f"</h4>{_times(view, language)}"
+        f'<div class="e-summary">{sides}'
         f'<input type="search" id="layer-search" class="s-field" placeholder="{esc(search)}" '
         f'aria-label="{esc(search)}" autocomplete="off">'
         '<span class="s-num s-muted" id="layer-count" role="status"></span></div>'
@@ -92,6 +96,23 @@ def _table(view: EngineView, language: str) -> str:
         '<div class="e-layer-body" role="rowgroup" id="layer-rows" tabindex="0"></div></div>'
         "</section>"
     )
+
+
+def _timing(view: EngineView, language: str) -> str:
+    """The button that has each layer timed, where the engine runs."""
+    if view.engine.state is not EngineState.VALID:
+        return ""
+    made = view.engine.manifest.id
+    label, busy = (t(f"page.inspect.{name}", language) for name in ("time_layers", "timing"))
+    return button(label, "engine-times", id=made, busy=busy)
+
+
+def _times(view: EngineView, language: str) -> str:
+    timed = [layer.time_ms for layer in view.fused if layer.time_ms is not None]
+    if not timed:
+        return ""
+    said = t("page.inspect.times", language, total=f"{sum(timed):.1f}", count=len(timed))
+    return f"<p>{esc(said)}</p>"
 
 
 def _command(view: EngineView, language: str) -> str:
@@ -111,7 +132,7 @@ def _command(view: EngineView, language: str) -> str:
 
 def layer_rows(layers: tuple[EngineLayer, ...], kinds: dict[str, str]) -> list[list[Any]]:
     """One list a layer, for the script: name, kind, torch layer, precision, shapes, bytes of
-    weights, and the kinds of the nodes that it stands for."""
+    weights, the kinds of the nodes that it stands for, and milliseconds or None."""
     return [
         [
             layer.name,
@@ -121,6 +142,7 @@ def layer_rows(layers: tuple[EngineLayer, ...], kinds: dict[str, str]) -> list[l
             ", ".join(layer.shapes),
             layer.bytes,
             " + ".join(kinds.get(part, part) for part in layer.parts),
+            layer.time_ms,
         ]
         for layer in layers
     ]

@@ -18,6 +18,7 @@ PHASES = {
     JobKind.RUN: ("queue", "compare"),
     JobKind.LANGUAGE_EXPORT: ("queue", "fetch_file", "export"),
     JobKind.TEXT: ("queue", "write"),
+    JobKind.TIMES: ("queue", "wait", "times"),
     JobKind.SERVE: (
         *("queue", "fetch_file", "simulate", "wait"),
         *("server_starting", "server_loading", "server_warming"),

@@ -1,5 +1,6 @@
 """ONNX Runtime on the CPU: runs the same ONNX that TensorRT builds from."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,15 +18,32 @@ ERRORS_ONLY = 3
 COPYING = ["ConstantFolding", "TransposeOptimizer"]
 WEIGHT_BYTES = "1024"
 """From this size on an optimised graph's weights are written beside it."""
+ELEMENTS = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(bfloat16)": "bfloat16",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+}
+"""What NumPy calls the types of inputs."""
+KERNEL_MARK = "_kernel_time"
+"""How ONNX Runtime's profile calls the computing of a node."""
 
 
 def open_session(
-    file: Path, int8: bool, lean: bool = False, optimized: Path | None = None
+    file: Path,
+    int8: bool,
+    lean: bool = False,
+    optimized: Path | None = None,
+    profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
     """`int8` lets Q/DQ pairs become integer products; the FP8 ones have no such kernels, and
     ONNX Runtime would try (docs/notes.md). `lean` keeps weights in the mapped file as they are,
     for one run: neither widened nor packed beforehand. `optimized` gets the graph as it is run, its
-    weights in a file beside it."""
+    weights in a file beside it. `profile` begins the name of a file that gets the time of every
+    node in every run."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -39,6 +57,9 @@ def open_session(
         weights = "session.optimized_model_external_initializers"
         options.add_session_config_entry(f"{weights}_file_name", f"{optimized.name}.data")
         options.add_session_config_entry(f"{weights}_min_size_in_bytes", WEIGHT_BYTES)
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     return onnxruntime.InferenceSession(
         str(file),
         options,
@@ -59,6 +80,16 @@ def run_session(
     }
     found: list[np.ndarray] = session.run(None, feeds)
     return found
+
+
+def node_times(session: onnxruntime.InferenceSession) -> dict[str, list[float]]:
+    """Milliseconds of every node in every run of a session with a profile, by the node's name."""
+    times: dict[str, list[float]] = {}
+    for event in json.loads(Path(session.end_profiling()).read_text("utf-8")):
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL_MARK):
+            name = event["name"].removesuffix(KERNEL_MARK)
+            times.setdefault(name, []).append(event["dur"] / 1000)
+    return times
 
 
 def load(file: Path, int8: bool, lean: bool = False) -> Run:

@@ -66,26 +66,43 @@ class Engine:
     """An engine and its execution context, called like the module that it takes the place of."""
 
     def __init__(
-        self, file: Path, edition: Edition, workspace: Workspace, kernels: Path | None = None
+        self,
+        file: Path,
+        edition: Edition,
+        workspace: Workspace,
+        kernels: Path | None = None,
+        times: dict[str, list[float]] | None = None,
     ) -> None:
         """`kernels` is where the RTX edition keeps what it compiles at the first run of a shape.
+        `times` gets the milliseconds of every layer in every run, by the layer's name; runs are
+        then not replayed from graphs, which tell nothing of their layers.
 
         Raises StudioError ENGINE_BROKEN.
         """
         self._trt = trt = edition.api
         self._name, self._workspace, self._kernels = file.parent.name, workspace, kernels
+        self._times = times
         self._problems: list[str] = []
         self._runtime = trt.Runtime(logger_of(trt, self._problems))
         self._engine = engine = self._deserialised(file)
         self._makes_graphs = hasattr(trt, "CudaGraphStrategy")
         self._cache: Any = None
         self._context = self._new_context()
+        if times is not None:
+            self._context.profiler = self._profiler = _profiler(trt, times)
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         types = _torch_types(trt)
         self._types = {name: types[engine.get_tensor_dtype(name)] for name in names}
         self._inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         self._outputs = [n for n in names if n not in self._inputs]
         self._bound: _Bound | None = None
+
+    @property
+    def input_types(self) -> dict[str, str]:
+        """What random numbers may be made as: whole ones where the engine takes such, truth values,
+        else FP32; they are cast as they are bound."""
+        kinds = {torch.int32: "int32", torch.int64: "int64", torch.bool: "bool"}
+        return {name: kinds.get(self._types[name], "float32") for name in self._inputs}
 
     def __call__(self, tensors: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The outputs in their order, the caller's to keep. Nothing waits for the GPU.
@@ -128,7 +145,8 @@ class Engine:
             return self._engine.create_execution_context(ours)
         config = self._engine.create_runtime_config()
         config.set_execution_context_allocation_strategy(ours)
-        config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        if self._times is None:
+            config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         self._cache = config.create_runtime_cache()
         if self._kernels is not None and self._kernels.exists():
             self._cache.deserialize(self._kernels.read_bytes())
@@ -152,7 +170,9 @@ class Engine:
 
     def _first_run(self, bound: _Bound) -> None:
         self._execute()
-        if self._makes_graphs:
+        if self._times is not None:
+            bound.graph = _Replay(self._execute)
+        elif self._makes_graphs:
             self._keep_kernels(bound)
         elif self._workspace.device.type == "cuda":
             graph = torch.cuda.CUDAGraph()
@@ -181,9 +201,19 @@ class Engine:
 
 @dataclass(frozen=True)
 class _Replay:
-    """A run of an engine whose runtime replays its own graph."""
+    """A run of an engine whose runtime replays its own graph, or that is not to be replayed."""
 
     replay: Callable[[], None]
+
+
+def _profiler(trt: Any, times: dict[str, list[float]]) -> Any:
+    """Notes what TensorRT reports after each run (`IProfiler`)."""
+
+    class Profiler(trt.IProfiler):
+        def report_layer_time(self, layer_name: str, ms: float) -> None:
+            times.setdefault(layer_name, []).append(ms)
+
+    return Profiler()
 
 
 def _stream(device: torch.device) -> int:
