@@ -12,8 +12,9 @@ import pytest
 from backend.models import files
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.support import running_worker
 from tests.tiny_flux import NAME as TINY
-from tests.tiny_flux import make_tiny_flux
+from tests.tiny_flux import build_tiny, make_tiny_flux
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 """Of this process, when torch comes, and of those that it starts. Sums come in the same order
@@ -86,6 +87,22 @@ def tiny_exports(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) ->
     folder that a home calls `onnx`."""
     fingerprint = files.fingerprint(tiny_models / TINY, {})
     return tmp_path_factory.mktemp("onnx") / f"{TINY}.{fingerprint[:12]}"
+
+
+@pytest.fixture(scope="session")
+def tiny_engines(
+    tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, tiny_exports: Path
+) -> Path:
+    """A home with the tiny model's FP32 and INT8 engines in ONNX Runtime, to be copied from:
+    calibrated, exported and built by a real worker and its children."""
+    home = tmp_path_factory.mktemp("tiny-engines")
+    (home / "onnx").symlink_to(tiny_exports.parent)
+    studio = Studio(Settings(home=home, models=(tiny_models,)))
+    with running_worker(studio.settings):
+        for precision in ("fp32", "int8"):
+            build_tiny(studio, precision=precision, runtime="onnxruntime")
+    studio.close()
+    return home
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Engines on the page: offered, built, listed, looked into, loaded, rebuilt, deleted, cleaned up.
 
-One set of engines serves all tests. It is built as a visitor would have it built: by choosing a
-variant that has none, and closing the page.
+One set of engines serves all tests. What it lacks is built as a visitor would have it built: by
+choosing a variant that is not ready, and closing the page.
 """
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +14,18 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from backend.contracts import (
     EngineLayer,
-    EngineRequest,
     EngineView,
     JobKind,
     JobState,
     Precision,
-    Runtime,
 )
 from backend.studio import Studio
 from tests.browser.actions import QUICK, fill, finished, open_page, ready
 from tests.browser.conftest import PATIENCE_S, Server
 from tests.browser.test_look import contrast
+from tests.tiny_flux import BUILD_PATIENCE_S, copy_engines
 from tests.tiny_flux import NAME as TINY
 
-BUILD_PATIENCE_S = 240
 FP32 = f"{TINY}/fp32/onnxruntime"
 INT8 = f"{TINY}/int8/onnxruntime"
 FP8 = f"{TINY}/fp8/onnxruntime"
@@ -42,15 +38,17 @@ def built(
     browser: Browser,
     tmp_path_factory: pytest.TempPathFactory,
     tiny_models: Path,
-    tiny_exports: Path,
+    tiny_engines: Path,
 ) -> Iterator[tuple[Server, list[dict[str, str]]]]:
-    """A studio in which pictures were asked for whose engines were not there; and the cookies of
-    who asked."""
+    """A studio in which pictures were asked for while one of their engines was not there; and the
+    cookies of who asked."""
     server = Server(tmp_path_factory.mktemp("engines") / "home", tiny_models)
-    kept = server.settings.home / "onnx" / tiny_exports.name
+    copy_engines(tiny_engines, server.settings.home)
     try:
-        link_tree(tiny_exports, kept)
         server.start()
+        studio = Studio(server.settings)
+        (encoder,) = (e for e in studio.engines.all() if e.manifest.module == "text_encoder")
+        studio.engines.delete(encoder.manifest.id)
         context = browser.new_context(base_url=server.address, locale="en-US")
         page = open_page(context)
         choose(page, FP32)
@@ -62,36 +60,13 @@ def built(
         expect(page.locator("#stage")).to_contain_text("Waits until its engines are built")
         cookies = context.cookies()
         context.close()
-        studio = Studio(server.settings)
         (pictures,) = studio.jobs.history(None, kinds=(JobKind.GENERATE,)).jobs
         done = studio.jobs.wait(pictures.id, None, BUILD_PATIENCE_S)
         assert done.state is JobState.SUCCEEDED, done.error
-        request = EngineRequest(
-            model=TINY,
-            precision=Precision.INT8,
-            runtime=Runtime.ONNXRUNTIME,
-            module="transformer",
-            calibration_prompts=2,
-            calibration_steps=2,
-        )
-        built = studio.jobs.wait(studio.engines.build(request, None), None, BUILD_PATIENCE_S)
-        assert built.state is JobState.SUCCEEDED, built.error
         studio.close()
-        link_tree(kept, tiny_exports)
         yield server, cookies  # type: ignore[misc]
     finally:
         server.stop()
-
-
-def link_tree(source: Path, target: Path) -> None:
-    """Have the files of a folder, which may not be there, in another one too."""
-    if source.exists():
-        shutil.copytree(source, target, copy_function=link, dirs_exist_ok=True)
-
-
-def link(source: str, target: str) -> None:
-    if not Path(target).exists():
-        os.link(source, target)
 
 
 @pytest.fixture
@@ -226,7 +201,6 @@ def test_the_form_says_what_a_build_needs_and_refuses_what_cannot_work(
     expect(engines.locator("#build-prompts")).to_have_attribute("placeholder", "32")
     engines.select_option("#build-precision", "fp32")
     expect(engines.locator("#build-alpha")).to_have_count(0)
-    shutil.rmtree(built[0].settings.home / "calibrations" / "prompts")
     expect(engines.locator("#build-go")).to_be_disabled()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.actions import (
     LONG,
@@ -207,3 +207,20 @@ def test_a_negative_prompt_is_asked_for_where_the_model_takes_one(
     generate(page, "a red circle", **QUICK)
     expect(page.locator("#stage .s-stage")).not_to_have_attribute("data-job", job)
     assert finished(page)
+
+
+def test_a_variant_that_is_chosen_while_the_server_is_slow_stays_chosen(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/gradio_api/run/**", lambda route: held.append(route))
+    page.locator("#picker-current").click()
+    with page.expect_request("**/gradio_api/run/**"):
+        page.locator('#picker-list input[value="demo-sdxl/fp32/torch"]').check()
+    chosen = page.locator('#picker-list input[value="demo-sdxl/bf16/torch"]')
+    page.locator("#picker-current").click()
+    chosen.check()
+    for asked in held:
+        asked.continue_()
+    page.unroute("**/gradio_api/run/**")
+    expect(page.locator("#guidance input[type=number]")).to_have_value("5")
+    expect(page.locator("#negative-prompt textarea")).to_be_visible()
+    expect(chosen).to_be_checked()

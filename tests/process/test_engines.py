@@ -30,33 +30,20 @@ from backend.settings import Settings
 from backend.studio import Studio
 from tests.painting import Painter
 from tests.support import OWNER, PATIENCE_S, await_phase, request, running_worker
-from tests.tiny_flux import NAME
-
-QUICK = {"calibration_prompts": 4, "calibration_steps": 4}
-BUILD_PATIENCE_S = 400.0
+from tests.tiny_flux import NAME, QUICK, build_tiny, copy_engines
 
 
 @pytest.fixture(scope="module")
 def built(
-    tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, tiny_exports: Path
+    tmp_path_factory: pytest.TempPathFactory, tiny_models: Path, tiny_engines: Path
 ) -> Iterator[Studio]:
     """A studio whose tiny model has FP32 and INT8 engines in ONNX Runtime, and a worker."""
     home = tmp_path_factory.mktemp("engines")
-    (home / "onnx").symlink_to(tiny_exports.parent)
+    copy_engines(tiny_engines, home)
     studio = Studio(Settings(home=home, models=(tiny_models,)))
     with running_worker(studio.settings):
-        for precision in ("fp32", "int8"):
-            build(studio, precision=precision, runtime="onnxruntime")
         yield studio
     studio.close()
-
-
-def build(studio: Studio, **values: object) -> dict[str, object]:
-    asked = EngineRequest.model_validate({"model": NAME} | QUICK | values)
-    job = studio.jobs.wait(studio.engines.build(asked, OWNER), OWNER, BUILD_PATIENCE_S)
-    assert job.state is JobState.SUCCEEDED, job.error
-    assert job.result
-    return job.result
 
 
 def picture(studio: Studio, **values: object) -> np.ndarray:
@@ -107,9 +94,9 @@ def test_each_layer_is_timed(built: Studio) -> None:
 
 
 def test_a_second_request_finds_what_the_first_one_built(built: Studio) -> None:
-    again = build(built, precision="int8", runtime="onnxruntime")
+    again = build_tiny(built, precision="int8", runtime="onnxruntime")
     assert again["built"] == 0
-    assert len(again["engines"]) == 4  # type: ignore[arg-type]
+    assert len(again["engines"]) == 4
     assert not list((built.settings.home / "engines").glob(".*"))
 
 
@@ -150,8 +137,7 @@ def test_manifests_tell_how_each_engine_was_checked_and_run(built: Studio) -> No
 
 
 def test_a_tensorrt_engine_is_listed_for_the_gpu_that_it_is_for(built: Studio) -> None:
-    made = build(built, precision="fp32", module="text_encoder", target="sm121")
-    assert isinstance(made["engines"], list)
+    made = build_tiny(built, precision="fp32", module="text_encoder", target="sm121")
     view = built.engines.inspect(made["engines"][0])
     manifest = view.engine.manifest
     assert (manifest.target, manifest.runtime) == ("sm121", Runtime.TENSORRT)

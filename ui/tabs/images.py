@@ -92,8 +92,10 @@ def images_tab(studio: "Studio") -> None:
         return form_of(event._data["settings"], studio.models.all())
 
     def change_model(variant: str) -> list[Any]:
+        """The variant itself stays: by the time of the answer another one may be chosen."""
         models = studio.models.all()
-        return form_of(default_settings(variant, models), models)
+        prompt, _, *rest = form_of(default_settings(variant, models), models)
+        return [prompt, gr.skip(), *rest]
 
     stage.select(fill, None, controls.form, queue=False, **quiet)
     controls.variant.change(change_model, controls.variant, controls.form, queue=False, **quiet)
