@@ -221,6 +221,6 @@ def test_a_variant_that_is_chosen_while_the_server_is_slow_stays_chosen(page: Pa
     for asked in held:
         asked.continue_()
     page.unroute("**/gradio_api/run/**")
-    expect(page.locator("#guidance input[type=number]")).to_have_value("5")
+    expect(page.locator("#guidance input[type=number]")).to_have_value("2")
     expect(page.locator("#negative-prompt textarea")).to_be_visible()
     expect(chosen).to_be_checked()
