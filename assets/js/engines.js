@@ -15,6 +15,7 @@ const list = () => document.getElementById("engine-list");
 
 let stale = true;
 let turn = 0;
+let looks = 0;
 let filled = "";
 
 export function mountEngines() {
@@ -73,7 +74,9 @@ async function refreshEngines() {
 }
 
 export async function drawEngines() {
+  const mine = ++looks;
   const { html, count } = await get("engines");
+  if (mine !== looks) return;
   morph(list(), html);
   filter();
   root().dataset.engines = count;

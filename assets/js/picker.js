@@ -5,6 +5,7 @@ import { get } from "./server.js";
 import { setLimits } from "./sizes.js";
 
 let picked = () => "";
+let looks = 0;
 
 export let pick = () => {};
 
@@ -30,7 +31,9 @@ export function mountPicker({ element, trigger, props, watch }) {
 
 // Draws the variants and the examples; answers what an empty stage says.
 export async function drawModels() {
+  const mine = ++looks;
   const { parts, limits } = await get("models");
+  if (mine !== looks) return parts.empty;
   morph(document.getElementById("picker-list"), parts.picker);
   morph(document.getElementById("tools"), parts.tools);
   mark();

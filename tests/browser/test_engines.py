@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from backend.contracts import (
     EngineLayer,
@@ -261,8 +261,17 @@ def test_a_variant_is_loaded_and_unloaded(engines: Page) -> None:
     if chip.count():
         group.get_by_role("button", name="Unload").click()
         expect(chip).to_have_count(0)
+    late: list[Route] = []
+    engines.route(
+        re.compile(r"/studio/engines\??$"),
+        lambda route: route.continue_() if late else late.append(route),
+    )
     group.get_by_role("button", name="Load").click()
     expect(chip).to_have_count(1)
+    expect(group.get_by_role("button", name="Unload")).to_be_visible()
+    with engines.expect_response(re.compile(r"/studio/engines\??$")):
+        late[0].fulfill(json={"html": "", "count": 0})
+    engines.unroute(re.compile(r"/studio/engines\??$"))
     expect(engines.locator("#engine-jobs")).to_contain_text("In memory now")
     group.get_by_role("button", name="Unload").click()
     expect(chip).to_have_count(0)
