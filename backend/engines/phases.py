@@ -17,7 +17,6 @@ from backend.contracts import (
     EngineRequest,
     EngineResult,
     EngineSource,
-    Precision,
     Runtime,
 )
 from backend.engines import cache
@@ -213,7 +212,7 @@ def _build_one(
             "backend.engines.try_onnx",
             {
                 "onnx": str(folder / cache.ONNX),
-                "int8": one.key.precision is Precision.INT8,
+                "precision": one.key.precision,
                 "reference": str(reference_file(order.work, one.key.module)),
             },
             lambda news: None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from backend.contracts import (
     EngineManifest,
     EngineState,
-    Precision,
     Runtime,
     Shapes,
     TensorView,
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from backend.models.pool import ModelPool
 
 WARM_UP, RUNS = 2, 10
-ACTIVATIONS_SHARE = 2
-"""Of memory over the engine's size: weights packed anew, and activations."""
+MEMORY_SHARE = 2
+"""Of memory over the engine's size, for weights packed anew and activations: a guess."""
 
 
 def timeable(settings: Settings, engine_id: str) -> EngineManifest:
@@ -53,7 +52,7 @@ def time_layers(context: "JobContext", settings: Settings, pool: "ModelPool") ->
     folder = cache.folder_of(settings, manifest.id)
     context.report("times", 0, WARM_UP + RUNS)
     arguments = {"manifest": manifest.model_dump(mode="json"), "folder": str(folder)}
-    needed = ACTIVATIONS_SHARE * manifest.size_bytes
+    needed = MEMORY_SHARE * manifest.size_bytes
     with context.memory(pool, f"times {manifest.id}", needed):
         found: dict[str, float] = run_child(
             "backend.engines.times",
@@ -77,30 +76,26 @@ def measure(arguments: dict[str, Any], tell: News) -> dict[str, float]:
 
 
 def _in_onnxruntime(file: Path, manifest: EngineManifest, tell: News) -> dict[str, list[float]]:
-    from backend.engines.runtimes.ort import ELEMENTS, node_times, open_session, run_session
+    from backend.engines.runtimes import ort
 
     with tempfile.TemporaryDirectory() as folder:
-        int8 = manifest.precision is not Precision.FP8
-        session = open_session(file, int8, profile=Path(folder) / "times")
-        inputs = _inputs(
-            {one.name: ELEMENTS[one.type] for one in session.get_inputs()}, manifest.shapes
-        )
+        int8 = ort.multiplies_integers(manifest.precision)
+        session = ort.open_session(file, int8, profile=Path(folder) / "times")
+        inputs = _inputs(ort.input_types(session), manifest.shapes)
         for done in range(WARM_UP + RUNS):
             tell({"step": done, "total": WARM_UP + RUNS})
-            run_session(session, inputs)
-        return node_times(session)
+            ort.run_session(session, inputs)
+        return ort.node_times(session)
 
 
 def _in_tensorrt(file: Path, manifest: EngineManifest, tell: News) -> dict[str, list[float]]:
     """Not yet verified on hardware."""
     import torch
 
-    from backend.engines.editions import load_edition
-    from backend.engines.runtimes.trt import Engine, Workspace
+    from backend.engines.runtimes import trt
 
-    edition = load_edition("rtx" if manifest.edition == "rtx" else "enterprise")
     times: dict[str, list[float]] = {}
-    engine = Engine(file, edition, Workspace(torch.device("cuda", 0)), times=times)
+    engine = trt.load(file, manifest.edition, torch.device("cuda", 0), times=times)
     inputs = _inputs(engine.input_types, manifest.shapes)
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
     for done in range(WARM_UP + RUNS):

@@ -13,9 +13,10 @@ import numpy as np
 from onnxruntime import InferenceSession
 from safetensors.numpy import load_file
 
+from backend.contracts import Precision
 from backend.engines.cache import FUSED, sha256_of, size_of
 from backend.engines.fused import fused_layers
-from backend.engines.runtimes.ort import open_session, run_session
+from backend.engines.runtimes.ort import multiplies_integers, open_session, run_session
 from backend.engines.weights import check_data, load_graph
 from backend.jobs.children import News, child_main
 
@@ -31,7 +32,9 @@ def try_onnx(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".fused-") as folder:
         optimized = Path(folder) / "optimized.onnx"
         started = time.perf_counter()
-        session = open_session(file, arguments["int8"], optimized=optimized)
+        session = open_session(
+            file, multiplies_integers(Precision(arguments["precision"])), optimized=optimized
+        )
         seconds = time.perf_counter() - started
         fused = fused_layers(network, load_graph(optimized))
         error = _validation_error(session, Path(arguments["reference"]))

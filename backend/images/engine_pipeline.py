@@ -21,7 +21,7 @@ from diffusers import (
 from diffusers.configuration_utils import FrozenDict
 from transformers import AutoTokenizer, CLIPTextConfig
 
-from backend.contracts import EngineManifest, Precision, Runtime
+from backend.contracts import EngineManifest, Runtime
 from backend.engines.runtimes import ort
 from backend.engines.runtimes.ort import Run
 from backend.models import files
@@ -58,7 +58,7 @@ def _load_all(
 ) -> dict[str, Run]:
     if all(one.manifest.runtime is Runtime.ONNXRUNTIME for one in engines.values()):
         return {
-            module: ort.load(one.file, int8=one.manifest.precision is Precision.INT8)
+            module: ort.load(one.file, int8=ort.multiplies_integers(one.manifest.precision))
             for module, one in engines.items()
         }
     from backend.engines.runtimes import trt

@@ -11,7 +11,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from backend.contracts import Precision
 from backend.engines.cache import sha256_of, size_of
-from backend.engines.runtimes.ort import open_session
+from backend.engines.runtimes.ort import multiplies_integers, open_session
 from backend.errors import Code, StudioError
 from backend.jobs.children import News, child_main
 
@@ -33,7 +33,7 @@ class Network:
     def __init__(self, file: Path, precision: Precision) -> None:
         try:
             self._session: onnxruntime.InferenceSession = open_session(
-                file, int8=precision is not Precision.FP8
+                file, int8=multiplies_integers(precision)
             )
         except REFUSALS as error:
             raise _refused(error) from error

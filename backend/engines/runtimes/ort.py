@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from backend.contracts import Precision
+
 if TYPE_CHECKING:
     import torch
 
@@ -18,18 +20,16 @@ ERRORS_ONLY = 3
 COPYING = ["ConstantFolding", "TransposeOptimizer"]
 WEIGHT_BYTES = "1024"
 """From this size on an optimised graph's weights are written beside it."""
-ELEMENTS = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(bfloat16)": "bfloat16",
-    "tensor(double)": "float64",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(bool)": "bool",
-}
-"""What NumPy calls the types of inputs."""
+NUMPY_NAMES = {"float": "float32", "double": "float64"}
+"""Of element types that ONNX Runtime calls otherwise."""
 KERNEL_MARK = "_kernel_time"
 """How ONNX Runtime's profile calls the computing of a node."""
+
+
+def multiplies_integers(precision: Precision) -> bool:
+    """Whether Q/DQ pairs may become integer products: all but the FP8 ones, which have no such
+    kernels though ONNX Runtime would try (docs/notes.md)."""
+    return precision is not Precision.FP8
 
 
 def open_session(
@@ -39,11 +39,10 @@ def open_session(
     optimized: Path | None = None,
     profile: Path | None = None,
 ) -> onnxruntime.InferenceSession:
-    """`int8` lets Q/DQ pairs become integer products; the FP8 ones have no such kernels, and
-    ONNX Runtime would try (docs/notes.md). `lean` keeps weights in the mapped file as they are,
-    for one run: neither widened nor packed beforehand. `optimized` gets the graph as it is run, its
-    weights in a file beside it. `profile` begins the name of a file that gets the time of every
-    node in every run."""
+    """`int8` lets Q/DQ pairs become integer products, see `multiplies_integers`. `lean` keeps
+    weights in the mapped file as they are, for one run: neither widened nor packed beforehand.
+    `optimized` gets the graph as it is run, its weights in a file beside it. `profile` begins the
+    name of a file that gets the time of every node in every run."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -66,6 +65,12 @@ def open_session(
         providers=["CPUExecutionProvider"],
         disabled_optimizers=COPYING if lean else None,
     )
+
+
+def input_types(session: onnxruntime.InferenceSession) -> dict[str, str]:
+    """What NumPy calls the type of each input: `tensor(int64)` is int64."""
+    inner = {one.name: one.type[len("tensor(") : -1] for one in session.get_inputs()}
+    return {name: NUMPY_NAMES.get(kind, kind) for name, kind in inner.items()}
 
 
 def run_session(

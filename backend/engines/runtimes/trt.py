@@ -25,13 +25,15 @@ def load(
     device: torch.device,
     workspace: "Workspace | None" = None,
     kernels: Path | None = None,
-) -> Run:
-    """The engine in `file` as a function of named tensors, in the order of its outputs.
+    times: dict[str, list[float]] | None = None,
+) -> "Engine":
+    """The engine in `file` as a function of named tensors, in the order of its outputs; `kernels`
+    and `times` as in `Engine`.
 
     Raises StudioError ENGINE_BROKEN, TENSORRT_MISSING.
     """
     known = load_edition("rtx" if edition == "rtx" else "enterprise")
-    return Engine(file, known, workspace or Workspace(device), kernels)
+    return Engine(file, known, workspace or Workspace(device), kernels, times)
 
 
 class Workspace:
