@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from benchmarks.measure import Result
 
-NAMES = ("startup", "latency", "overhead", "loop", "viewers", "page", "precisions")
+NAMES = ("startup", "latency", "cancel", "overhead", "loop", "viewers", "page", "precisions")
 
 
 def run(names: list[str]) -> Iterator[Result]:

@@ -109,7 +109,7 @@ def doctor(
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="startup, latency, overhead, viewers, page, precisions"),
+        typer.Argument(help="startup, latency, cancel, overhead, loop, viewers, page, precisions"),
     ] = None,
     as_json: Json = False,
 ) -> None:
