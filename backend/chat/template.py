@@ -7,7 +7,7 @@ from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from backend.chat.thinking import OPEN
+from backend.chat.client.thinking import OPEN
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from typing import NoReturn
 import psutil
 from dbos import DBOS, DBOSConfig
 
-from backend.chat.house import Servers
+from backend.chat.servers.house import Servers
 from backend.contracts import GpuSample, WorkerStatus
 from backend.errors import StudioError
 from backend.hardware import heap, memory

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from backend.chat.client import Stop, answer
+from backend.chat.client.answer import Stop, answer
+from backend.chat.client.outside import outside_endpoint
 from backend.chat.fetch import is_repository
-from backend.chat.house import choices_for, plan_of, this_machine
 from backend.chat.models import find_language_model, list_language_models
-from backend.chat.outside import outside_endpoint
+from backend.chat.servers.house import choices_for, plan_of, this_machine
 from backend.chat.simulation import check_simulation
 from backend.contracts import (
     ChatEvent,

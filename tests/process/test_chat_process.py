@@ -14,11 +14,11 @@ from typing import cast
 import psutil
 import pytest
 
-from backend.chat.commands import Launch
-from backend.chat.house import Servers, serve
 from backend.chat.models import read_language_model
-from backend.chat.plan import Plan, make_plan
-from backend.chat.process import ServerProcess
+from backend.chat.servers.commands import Launch
+from backend.chat.servers.house import Servers, serve
+from backend.chat.servers.plan import Plan, make_plan
+from backend.chat.servers.process import ServerProcess
 from backend.contracts import ServeRequest, ServerKind, ServerPhase, ServerStatus
 from backend.errors import Code, StudioError
 from backend.jobs.context import JobCancelled, JobContext
@@ -178,7 +178,7 @@ def test_a_servers_memory_is_set_aside_until_it_goes(
         if house.pids():
             raise JobCancelled
 
-    monkeypatch.setattr("backend.chat.servers.launch", launch)
+    monkeypatch.setattr("backend.chat.servers.kinds.launch", launch)
     settings = Settings(home=tmp_path)
     make_tiny_llama(tmp_path / "checkpoints" / "tiny")
     pool = ModelPool(2**32, lambda: 0, lambda: None)
@@ -210,8 +210,8 @@ def test_a_servers_memory_is_set_aside_until_it_goes(
 
 OWNER = """
 import json, subprocess, sys
-guard = subprocess.Popen([sys.executable, "-m", "backend.chat.guard"], stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE, text=True, start_new_session=True)
+guard = subprocess.Popen([sys.executable, "-m", "backend.chat.servers.guard"], text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 guard.stdin.write(sys.argv[1] + "\\n")
 guard.stdin.flush()
 for line in guard.stdout:

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from backend.chat.capabilities import CAPABILITIES
-from backend.chat.client import STOPPED, Stop
+from backend.chat.client.answer import STOPPED, Stop
+from backend.chat.client.capabilities import CAPABILITIES
 from backend.contracts import (
     ChatEvent,
     ChatRequest,

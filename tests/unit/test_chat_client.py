@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backend.chat.client import STOPPED, Stop, answer
-from backend.chat.outside import outside_endpoint
+from backend.chat.client.answer import STOPPED, Stop, answer
+from backend.chat.client.outside import outside_endpoint
 from backend.contracts import (
     ChatEvent,
     ChatRequest,

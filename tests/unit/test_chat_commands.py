@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from backend.chat.commands import Launch, in_container, trtllm, vllm
-from backend.chat.options import Program, options_of, parse_options, program_of
-from backend.chat.plan import Plan, make_plan
-from backend.chat.servers import find_container
+from backend.chat.servers.commands import Launch, in_container, trtllm, vllm
+from backend.chat.servers.kinds import find_container
+from backend.chat.servers.options import Program, options_of, parse_options, program_of
+from backend.chat.servers.plan import Plan, make_plan
 from backend.contracts import LanguageModel, ServeRequest, ServerKind
 from backend.errors import Code, StudioError
 from backend.language import Text

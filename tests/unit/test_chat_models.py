@@ -11,8 +11,8 @@ from backend.chat.models import (
     list_language_models,
     read_language_model,
 )
-from backend.chat.suitable import Machine, why_not
-from backend.chat.troubles import why_it_died
+from backend.chat.servers.suitable import Machine, why_not
+from backend.chat.servers.troubles import why_it_died
 from backend.contracts import LanguageModel, ServerKind
 from backend.errors import Code, StudioError
 from backend.hardware.gpu import ComputeCapability

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from backend.chat.capabilities import CAPABILITIES, check_request
-from backend.chat.tokens import fit_context
+from backend.chat.client.capabilities import CAPABILITIES, check_request
+from backend.chat.client.tokens import fit_context
 from backend.contracts import ChatRequest, Endpoint, Message, Sampling, ServerKind
 from backend.errors import Code, StudioError
 from tests.tiny_llama import make_tiny_llama

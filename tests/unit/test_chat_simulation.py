@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from backend.chat.dequantise import dequantise, plain_weight
 from backend.chat.models import SIMULATION, read_language_model
+from backend.chat.servers.suitable import Machine, why_not
 from backend.chat.simulation import simulate
-from backend.chat.suitable import Machine, why_not
 from backend.contracts import ServerKind
 from backend.errors import Code, StudioError
 from backend.settings import Settings

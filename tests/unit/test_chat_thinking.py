@@ -4,8 +4,8 @@ from itertools import combinations, pairwise
 
 import pytest
 
+from backend.chat.client.thinking import StopCutter, ThinkSplitter
 from backend.chat.template import opens_thinking
-from backend.chat.thinking import StopCutter, ThinkSplitter
 
 
 def split(pieces: list[str], opened: bool) -> tuple[str, str]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.chat import commands
-from backend.chat.capabilities import TITLES
-from backend.chat.commands import Launch
-from backend.chat.options import Program, options_of, program_of
-from backend.chat.plan import Plan
+from backend.chat.client.capabilities import TITLES
+from backend.chat.servers import commands
+from backend.chat.servers.commands import Launch
+from backend.chat.servers.options import Program, options_of, program_of
+from backend.chat.servers.plan import Plan
 from backend.contracts import ServerKind
 from backend.errors import Code, StudioError
 from backend.hardware.gpu import list_gpus

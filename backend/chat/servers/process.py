@@ -13,12 +13,12 @@ from typing import IO
 
 import psutil
 
-from backend.chat import gate
-from backend.chat.commands import HOST, Launch
-from backend.chat.gate import Health
-from backend.chat.plan import Plan, endpoint_of
-from backend.chat.spawn import free_port, spawn
-from backend.chat.troubles import why_it_died
+from backend.chat.servers import gate
+from backend.chat.servers.commands import HOST, Launch
+from backend.chat.servers.gate import Health
+from backend.chat.servers.plan import Plan, endpoint_of
+from backend.chat.servers.spawn import free_port, spawn
+from backend.chat.servers.troubles import why_it_died
 from backend.contracts import Endpoint, ServerPhase, ServerStatus
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.hardware import memory

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 
-from backend.chat.commands import HOST, Launch
+from backend.chat.servers.commands import HOST, Launch
 from backend.jobs.children import ROOT, python_module
 
 SECRETS = ("STUDIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_", "AWS_")
@@ -26,7 +26,7 @@ def spawn(launch: Launch, grace_s: float) -> "subprocess.Popen[str]":
     """The guard, whose standard output has the server's log. Closing its standard input, or this
     process's death, ends the server: asked first, killed after `grace_s`."""
     guard = subprocess.Popen(
-        python_module("backend.chat.guard"),
+        python_module("backend.chat.servers.guard"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,8 +1,9 @@
 """Stands between the worker and a server: when the worker ends it, or dies, every process of the
 server goes, however many it started.
 
-python -m backend.chat.guard, with one line of JSON on standard input: `command`, `environment`,
-`cleanup` (a command, or empty), `grace_s`. The server is ended when standard input is closed.
+python -m backend.chat.servers.guard, with one line of JSON on standard input: `command`,
+`environment`, `cleanup` (a command, or empty), `grace_s`. The server is ended when standard input
+is closed.
 Nothing heavy is imported here: one guard runs beside each server.
 """
 

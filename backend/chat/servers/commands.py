@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.chat.options import Program
-from backend.chat.plan import Plan
+from backend.chat.servers.options import Program
+from backend.chat.servers.plan import Plan
 from backend.errors import Code, StudioError
 from backend.settings import Settings
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backend.chat.capabilities import TITLES
+from backend.chat.client.capabilities import TITLES
 from backend.contracts import LanguageModel, ServerChoice, ServerKind
 from backend.hardware.capability import NVFP4_CAPABILITIES, target_name
 from backend.hardware.gpu import ComputeCapability

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.capabilities import CAPABILITIES, build_body, check_request
-from backend.chat.failures import explain
-from backend.chat.thinking import Part, StopCutter, ThinkSplitter
-from backend.chat.tokens import fit_context
+from backend.chat.client.capabilities import CAPABILITIES, build_body, check_request
+from backend.chat.client.failures import explain
+from backend.chat.client.thinking import Part, StopCutter, ThinkSplitter
+from backend.chat.client.tokens import fit_context
 from backend.contracts import (
     AnswerMetrics,
     ChatEvent,

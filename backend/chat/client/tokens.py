@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backend.chat.capabilities import CAPABILITIES, DEFAULT_MAX_TOKENS
+from backend.chat.client.capabilities import CAPABILITIES, DEFAULT_MAX_TOKENS
 from backend.contracts import ChatRequest, Endpoint
 from backend.errors import Code, StudioError
 from backend.models.families.tokens import count_tokens

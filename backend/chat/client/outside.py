@@ -1,8 +1,8 @@
 """The server that the studio's owner runs elsewhere. Its address is a setting and nothing else, so
 that no visitor can have the studio ask an address of their choice."""
 
-from backend.chat.client import open_client
-from backend.chat.failures import explain
+from backend.chat.client.answer import open_client
+from backend.chat.client.failures import explain
 from backend.contracts import Endpoint, ServerKind
 from backend.errors import Code, StudioError
 from backend.language import text

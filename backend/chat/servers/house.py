@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from backend.chat import servers
 from backend.chat.fetch import bring_language_model
 from backend.chat.models import find_language_model
-from backend.chat.plan import Plan, make_plan
-from backend.chat.process import ServerProcess
+from backend.chat.servers import kinds
+from backend.chat.servers.plan import Plan, make_plan
+from backend.chat.servers.process import ServerProcess
+from backend.chat.servers.suitable import Machine, choices, why_not
 from backend.chat.simulation import simulate
-from backend.chat.suitable import Machine, choices, why_not
 from backend.contracts import (
     LanguageModel,
     ServerChoice,
@@ -35,7 +35,7 @@ def this_machine(settings: Settings, gpu: int = 0) -> Machine:
     gpus = list_gpus()
     capability = gpus[gpu].compute_capability if gpu < len(gpus) else None
     total = memory.sample(gpu_index=gpu).total_bytes
-    return Machine(capability, total, servers.missing(settings))
+    return Machine(capability, total, kinds.missing(settings))
 
 
 def choices_for(
@@ -57,7 +57,7 @@ def plan_of(settings: Settings, request: ServeRequest, gpu: int = 0) -> Plan:
     SERVER_NOT_FOUND, SERVER_UNSUITABLE.
     """
     model = find_language_model(settings, request.model)
-    if request.kind not in servers.SERVERS:
+    if request.kind not in kinds.SERVERS:
         raise StudioError(Code.INVALID_REQUEST, problem=f"{request.kind} is not started here")
     machine = this_machine(settings, gpu)
     plan = make_plan(settings, request, model, machine.total_bytes)
@@ -65,7 +65,7 @@ def plan_of(settings: Settings, request: ServeRequest, gpu: int = 0) -> Plan:
     if reason is not None:
         absent = reason == machine.missing.get(request.kind)
         code = Code.SERVER_NOT_FOUND if absent else Code.SERVER_UNSUITABLE
-        title = servers.SERVERS[request.kind].title
+        title = kinds.SERVERS[request.kind].title
         raise StudioError(code, server=title, model=model.name, reason=reason)
     return plan
 
@@ -109,8 +109,8 @@ class Servers:
         server = ServerProcess(
             self._settings,
             plan,
-            lambda port: servers.launch(self._settings, plan, port, f"{container}-{port}"),
-            servers.SERVERS[plan.kind].gate,
+            lambda port: kinds.launch(self._settings, plan, port, f"{container}-{port}"),
+            kinds.SERVERS[plan.kind].gate,
             self.gpu,
             on_end,
         )

@@ -5,7 +5,7 @@ from enum import Enum
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from backend.chat.commands import HOST
+from backend.chat.servers.commands import HOST
 
 LOOK_S = 2.0
 GENERATE_S = 600.0
