@@ -81,7 +81,8 @@ def sdxl(denoiser: torch.nn.Module) -> DiffusionPipeline:
 def write(family: str, folder: Path, small: bool) -> Path:
     """Write the pipeline in BF16 to `folder / random-FAMILY`."""
     target = folder / f"random-{family}"
-    denoiser = random_module(family, small, torch.device("cpu"))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    denoiser = random_module(family, small, device)
     pipeline = {"flux": flux, "sdxl": sdxl}[family](denoiser)
     pipeline.to(torch.bfloat16).save_pretrained(target, safe_serialization=True)
     card = manifest(target) | SIZES | {"name": target.name, "sha256": {}}

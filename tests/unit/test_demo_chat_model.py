@@ -15,7 +15,7 @@ from tools.demo_chat.heldout import known
 from tools.demo_chat.model import configuration, new_model
 from tools.demo_chat.pool import WIDTHS, encode, shelve
 from tools.demo_chat.template import THOUGHT, answer_of, prompt, reply
-from tools.demo_chat.train import PROMPT_WEIGHT, weighted_loss
+from tools.demo_chat.train import PROMPT_WEIGHT, disturb, weighted_loss
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +82,27 @@ def test_dialogues_fit_their_shelves(folder, tokenizer):
 def test_the_loss_is_of_replies_above_all(folder):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     ids = torch.tensor([[0, 50, 51, 52, 53, 1, 2, 2]])
-    loss, replies = weighted_loss(model, ids, torch.tensor([3]), pad=2)
+    loss, replies = weighted_loss(model, ids, ids, torch.tensor([3]), pad=2)
     with torch.no_grad():
         each = -model(input_ids=ids[:, :5]).logits.log_softmax(-1)[0]
     losses = each.gather(1, ids[0, 1:6, None])[:, 0]
     weights = torch.tensor([PROMPT_WEIGHT, PROMPT_WEIGHT, 1, 1, 1])
     assert float(replies) == pytest.approx(float(losses[2:].mean()), rel=1e-4)
     assert loss.item() == pytest.approx(float((losses * weights).sum() / weights.sum()), rel=1e-4)
+
+
+def test_only_words_before_the_reply_are_disturbed():
+    torch.manual_seed(3)
+    ids = torch.full((64, 40), 50)
+    ids[:, 5] = 2
+    given = disturb(ids, torch.full((64,), 20), 0.5, range(10, 100))
+    changed = given != ids
+    assert 0.2 < changed[:, :20].float().mean() < 0.8
+    assert not changed[:, 20:].any()
+    assert not changed[:, 5].any()
+    assert given[changed].min() >= 10
+    assert given[changed].max() < 100
+    assert not (disturb(ids, torch.full((64,), 20), 0.0, range(10, 100)) != ids).any()
 
 
 def test_the_model_is_small_and_its_widths_fit_blocks(tokenizer):

@@ -1,7 +1,7 @@
 """Trains demo-chat from nothing: python -m tools.demo_chat.train --folder build/demo-chat
 
 With several GPUs: torchrun --standalone --nproc-per-node=4 -m tools.demo_chat.train ...
-On a GPU add --compile. With --part-seconds the command stops in time and, given again, goes on
+With --part-seconds the command stops in time and, given again, goes on
 with fresh dialogues. The model ends in FOLDER/model.
 """
 
@@ -24,7 +24,7 @@ from transformers import LlamaForCausalLM
 
 from tools.demo_chat.model import new_model
 from tools.demo_chat.pool import Shelf, fill
-from tools.demo_chat.vocabulary import load
+from tools.demo_chat.vocabulary import SPECIAL, load
 from tools.demo_models.stages import Loss, PartOverError, Recipe, Stage, optimise
 from tools.demo_models.training import autocast, share, start_processes, world
 
@@ -43,16 +43,32 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--noise", type=float, default=0.1, help="share of question tokens changed")
+    parser.add_argument("--dropout", type=float, default=0.1, help="of attention")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 
 
+def disturb(ids: Tensor, starts: Tensor, share: float, words: range) -> Tensor:
+    """The ids [B, L] with a share of the tokens before each row's reply exchanged for others by
+    lot, so that an answer hangs on no single token of a question; only tokens in `words` are. The
+    share differs by row, from none to twice as much."""
+    device = ids.device
+    before = torch.arange(ids.shape[1], device=device) < starts[:, None]
+    plain = (ids >= words.start) & (ids < words.stop)
+    shares = 2 * share * torch.rand(len(ids), 1, device=device)
+    chosen = torch.rand(ids.shape, device=device) < shares
+    others = torch.randint(words.start, words.stop, ids.shape, device=device)
+    return torch.where(before & plain & chosen, others, ids)
+
+
 def weighted_loss(
-    model: torch.nn.Module, ids: Tensor, starts: Tensor, pad: int
+    model: torch.nn.Module, given: Tensor, ids: Tensor, starts: Tensor, pad: int
 ) -> tuple[Tensor, Tensor]:
-    """Weighted cross-entropy and the plain one of the replies, for ids [B, L] and starts [B]."""
-    inputs, targets = ids[:, :-1], ids[:, 1:]
+    """Weighted cross-entropy and the plain one of the replies, for ids [B, L] of which the model
+    sees `given`, and starts [B]."""
+    inputs, targets = given[:, :-1], ids[:, 1:]
     logits = model(input_ids=inputs, use_cache=False).logits
     losses = functional.cross_entropy(
         logits.float().flatten(0, 1), targets.flatten(), reduction="none"
@@ -76,6 +92,7 @@ def fit(
         for layer in model.model.layers:  # one small graph for all, compiled anew for each width
             layer.compile(dynamic=False)
     pad = model.config.pad_token_id
+    words = range(len(SPECIAL), model.config.vocab_size - 2)
     shared = _shared_shares(shelves, stage.device)
 
     def loss_of(fraction: float, order: Random) -> Loss:
@@ -83,9 +100,9 @@ def fit(
         shelf, count = shelves[width], max(1, options.tokens // width)
         rows = torch.randint(len(shelf), (count,), device=stage.device)
         with autocast(stage.device):
-            loss, replies = weighted_loss(
-                model, shelf.ids[rows].long(), shelf.starts[rows].long(), pad
-            )
+            ids, starts = shelf.ids[rows].long(), shelf.starts[rows].long()
+            given = disturb(ids, starts, options.noise, words)
+            loss, replies = weighted_loss(model, given, ids, starts, pad)
         return loss, options.tokens, {"replies": replies}
 
     optimise(stage, list(model.parameters()), Recipe(options.rate, 0.05), loss_of)
@@ -117,6 +134,8 @@ def train(options: argparse.Namespace) -> None:
     note(", ".join(f"{len(shelf)} of {width}" for width, shelf in shelves.items()))
     torch.manual_seed(options.seed)
     model = new_model(tokenizer, options.layers, options.width).to(device)
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = options.dropout
     note(f"{model.num_parameters() / 1e6:.2f}M parameters on {device}")
     share(model)
     deadline = began + options.part_seconds
