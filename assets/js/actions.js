@@ -1,4 +1,5 @@
 // What the buttons inside the live parts do. They are drawn by the server with `data-action`.
+import { copyOut } from "./clipboard.js";
 import { setPrompt } from "./form.js";
 import { drawHistory, showMore } from "./history.js";
 import { openViewer } from "./viewer.js";
@@ -77,13 +78,8 @@ function confirmed(button) {
   return false;
 }
 
-async function copyText(button) {
-  const text = button.parentElement.querySelector("pre, code").textContent;
-  await navigator.clipboard.writeText(text);
-  const label = button.querySelector("span");
-  const before = label.textContent;
-  label.textContent = window.studioBoot.texts.copied;
-  setTimeout(() => (label.textContent = before), 1500);
+function copyText(button) {
+  return copyOut(button.parentElement.querySelector("pre, code").textContent, button);
 }
 
 function choose(choice, value) {

@@ -1,5 +1,6 @@
 // The page's own part of the front end. Gradio calls in through `window.studio`.
 import { listenForActions } from "./actions.js";
+import { chatActions, chatChanged, chatTakes, mountChat } from "./chat/chat.js";
 import { listenForDrops } from "./drop.js";
 import { FIELDS, applySettings, rememberForm, restoreForm } from "./form.js";
 import { engineActions, enginesChanged, mountEngines } from "./engines.js";
@@ -88,12 +89,14 @@ onNews((before, drawn) => {
     drawHistory();
     loadModels();
     enginesChanged();
+    chatChanged();
   }
   if (drawn.includes("status")) {
     const resident = [...document.querySelectorAll("#status .s-chip")].map((chip) => chip.dataset.key);
     if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) {
       loadModels();
       enginesChanged();
+      chatChanged();
     }
     loadModels.seen = resident.join();
   }
@@ -109,15 +112,17 @@ listenForActions({
     ...layerActions,
     ...offerActions,
     ...storageActions,
+    ...chatActions,
   },
 });
-listenForDrops({ applySettings, notice: tell });
+listenForDrops({ applySettings, notice: tell, elsewhere: chatTakes });
 listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
   mountPicker: pickerUp.mount,
   mountOnnx,
   mountEngines,
+  mountChat,
   stop,
   sizeOf,
   aspectOf,

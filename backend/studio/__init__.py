@@ -4,6 +4,8 @@
 exist. The owner None is the machine's own user at the command line, who sees all.
 """
 
+from backend.chat.client.capabilities import MAX_CHARACTERS, sampling_ranges
+from backend.chat.client.capabilities import TITLES as SERVER_TITLES
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
@@ -17,7 +19,16 @@ from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
 
-__all__ = ["MAX_SEED", "Studio", "part_name", "random_seed", "studio_version"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_SEED",
+    "SERVER_TITLES",
+    "Studio",
+    "part_name",
+    "random_seed",
+    "sampling_ranges",
+    "studio_version",
+]
 
 
 class Studio:
