@@ -9,7 +9,7 @@ from backend.chat.client.capabilities import TITLES as SERVER_TITLES
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
-from backend.studio.chat import Chat
+from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
 from backend.studio.disk import Disk
 from backend.studio.engines import Engines
@@ -45,10 +45,11 @@ class Studio:
         self.engines = Engines(self.desk, self.models)
         self.pictures = Pictures(self.desk, self.models, self.engines)
         self.networks = Networks(self.desk)
-        self.chat = Chat(self.desk)
+        self.chat = Conversations(self.desk)
         self.disk = Disk(self.desk)
         self.machine = Machine(self.desk)
 
     def close(self) -> None:
+        self.chat.close()
         self.desk.follower.close()
         self.desk.queue.close()
