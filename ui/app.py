@@ -15,6 +15,7 @@ from backend.contracts import Health
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.settings import ASSETS
 from ui.access import FileKeys, Sessions, read_accounts
+from ui.chat_routes import chat_routes
 from ui.document import DocumentMiddleware, stamp_of
 from ui.engines import engine_routes
 from ui.fetch_routes import fetch_routes
@@ -37,6 +38,9 @@ STATUS_OF = {
     Code.ACCESS_DENIED: 403,
     Code.JOB_NOT_FOUND: 404,
     Code.ENGINE_NOT_FOUND: 404,
+    Code.CONVERSATION_NOT_FOUND: 404,
+    Code.TURN_NOT_FOUND: 404,
+    Code.ANSWER_BEING_WRITTEN: 409,
     Code.JOB_NOT_CANCELLABLE: 409,
     Code.JOB_NOT_RETRYABLE: 409,
     Code.JOB_STILL_RUNNING: 409,
@@ -76,6 +80,7 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(fetch_routes(studio))
     app.include_router(onnx_routes(studio))
     app.include_router(engine_routes(studio))
+    app.include_router(chat_routes(studio))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

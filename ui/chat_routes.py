@@ -179,8 +179,8 @@ def _asking(router: APIRouter, studio: "Studio") -> None:
     @router.post("/conversations/{conversation_id}/version")
     def choose(request: Request, conversation_id: str, body: Choosing) -> dict[str, Any]:
         owner, language = page_owner(request), language_of(request)
-        side = _side_of(studio, conversation_id, owner, body.turn)
-        studio.chat.choose(side, owner, body.turn)
+        for side, turn in _with_twin(_sides(studio, conversation_id, owner), body.turn):
+            studio.chat.choose(side, owner, turn)
         return _whole(studio, conversation_id, owner, language, body.turn)
 
     @router.post("/answers/{turn_id}/stop")
@@ -249,6 +249,24 @@ def _side_of(studio: "Studio", conversation_id: str, owner: str, turn_id: str) -
     for side in _sides(studio, conversation_id, owner):
         if any(turn_id in (turn.id, *turn.versions) for turn in side.turns):
             return side.id
+    raise StudioError(Code.TURN_NOT_FOUND)
+
+
+def _with_twin(sides: list[Conversation], turn_id: str) -> list[tuple[str, str]]:
+    """A version of a message with the side that it is in; and of a question that was put to two
+    sides, the same version on the other one."""
+    for side in sides:
+        for place, turn in enumerate(side.turns):
+            if turn_id not in turn.versions:
+                continue
+            number = turn.versions.index(turn_id)
+            others = [one for one in sides if one is not side and turn.role == "user"]
+            twins = [
+                (one.id, one.turns[place].versions[number])
+                for one in others
+                if place < len(one.turns) and number < len(one.turns[place].versions)
+            ]
+            return [(side.id, turn_id), *twins]
     raise StudioError(Code.TURN_NOT_FOUND)
 
 

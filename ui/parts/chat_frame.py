@@ -5,7 +5,7 @@ from ui.i18n import t
 from ui.parts.chat_settings import settings_form
 from ui.parts.markup import button, esc, icon
 
-PICTURES = "image/png,image/jpeg,image/webp,image/gif"
+PICTURES = "image/png,image/jpeg,image/webp"
 EXPORTS = ("md", "json")
 
 
@@ -16,6 +16,7 @@ def chat_frame(language: str) -> dict[str, str]:
         "chat-top": _top(language),
         "chat-composer": _composer(language),
         "chat-settings": settings_form(language),
+        "column": _column(language),
     }
 
 
@@ -55,6 +56,20 @@ def _top(language: str) -> str:
         f'<details class="s-menu" id="chat-export"><summary class="s-button quiet">'
         f"{icon('download')}<span>{esc(t('chat.export', language))}</span></summary>"
         f"<ul>{exports}</ul></details></div>"
+    )
+
+
+def _column(language: str) -> str:
+    """One column, of which the page makes as many as it needs."""
+    end = esc(t("chat.to_end", language))
+    return (
+        '<section class="c-column"><header class="c-bar">'
+        f'<select class="s-field c-picker" aria-label="{esc(t("chat.picker", language))}"></select>'
+        '<span class="c-mark"></span><span class="c-meter"></span></header>'
+        f'<div class="c-scroll" tabindex="0" role="region" '
+        f'aria-label="{esc(t("chat.messages", language))}"><div class="c-messages"></div></div>'
+        f'<button type="button" class="s-button c-to-end" hidden aria-label="{end}" title="{end}">'
+        f"{icon('more')}</button></section>"
     )
 
 

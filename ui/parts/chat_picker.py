@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.contracts import Endpoint, ServerPhase, ServerStatus
+from backend.contracts import Endpoint, ServerKind, ServerPhase, ServerStatus
 from backend.errors import ErrorInfo
 from backend.studio import SERVER_TITLES, sampling_ranges
 from ui.i18n import t
@@ -19,19 +19,16 @@ def pickers(
     servers: tuple[ServerStatus, ...], outside: Endpoint | ErrorInfo | None, language: str
 ) -> dict[str, Any]:
     """The options of a picker, and by a server's key what the page needs to know of it."""
+    live = [one for one in servers if one.phase.is_live]
     known = {
-        one.key: _known(one.endpoint, one.phase is ServerPhase.READY, language)
-        for one in servers
-        if one.phase.is_live
+        one.key: _known(one.endpoint, one.phase is ServerPhase.READY, language) for one in live
     }
-    options = "".join(
-        _option(one.key, one.endpoint, _state(one, language)) for one in servers if one.phase.is_live
-    )
+    options = "".join(_option(one.key, one.endpoint, _state(one, language)) for one in live)
     if isinstance(outside, Endpoint):
         known[OUTSIDE] = _known(outside, True, language)
         options += _option(OUTSIDE, outside, "")
     elif outside is not None:
-        words = f"{SERVER_TITLES['outside']}: {outside.message(language)}"
+        words = f"{SERVER_TITLES[ServerKind.OUTSIDE]}: {outside.message(language)}"
         options += f'<option value="{OUTSIDE}" disabled>{esc(words)}</option>'
     ready = sum(one["ready"] for one in known.values())
     return {
@@ -73,9 +70,8 @@ def empty(ready: bool, language: str) -> str:
     )
     start = ""
     if not ready:
-        start = (
-            f'<p class="s-muted">{esc(t("chat.empty.start", language))}</p>'
-            + button(t("chat.empty.servers", language), "chat-house", symbol="server", open="1")
+        start = f'<p class="s-muted">{esc(t("chat.empty.start", language))}</p>' + button(
+            t("chat.empty.servers", language), "chat-house", symbol="server", open="1"
         )
     key = "chat.empty.ready" if ready else "chat.empty.none"
     return (
@@ -89,7 +85,7 @@ def meter(used: int | None, limit: int | None, language: str) -> str:
     if limit is None:
         return ""
     if used is None:
-        words = t("chat.context.limit", language, limit=limit)
+        words = t("chat.context.limit", language, limit=f"{limit:,}")
         return f'<span class="s-muted s-num">{esc(words)}</span>'
     share = used / limit
     state = "full" if share >= FULL else "near" if share >= NEAR else "free"

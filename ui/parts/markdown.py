@@ -33,8 +33,8 @@ CODE = HtmlFormatter(nowrap=True, classprefix="h-")
 class Renderer(RendererHTML):
     """The HTML of a message's tokens; `env["language"]` is the reader's."""
 
-    def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        token = tokens[index]
+    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
         name = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
         copy = button(t("chat.code.copy", env["language"]), "copy", symbol="copy", kind="quiet")
         return (
@@ -42,10 +42,11 @@ class Renderer(RendererHTML):
             f'<pre tabindex="0"><code>{highlighted(token.content, name)}</code></pre></div>'
         )
 
-    code_block = fence
+    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        return self.fence(tokens, idx, options, env)
 
-    def image(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        token = tokens[index]
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        token = tokens[idx]
         words = self.renderInlineAsText(token.children or (), options, env)
         address = str(token.attrs.get("src", ""))
         return f"<a{_link(address)}>{esc(words or address)}</a>"
@@ -96,10 +97,13 @@ def highlighted(code: str, name: str) -> str:
     return esc(code)
 
 
-def blocks(text: str, env: dict[str, Any]) -> list[str]:
-    """The HTML of each top-level block of `text`."""
+Block = tuple[int, str]
+"""The line in which a top-level block begins, and its HTML."""
+
+
+def blocks(text: str, env: dict[str, Any]) -> list[Block]:
     return [
-        PARSER.renderer.render(group, PARSER.options, env)
+        ((group[0].map or [0])[0], PARSER.renderer.render(group, PARSER.options, env))
         for group in _groups(PARSER.parse(text, env))
     ]
 
@@ -126,7 +130,7 @@ def plain(text: str) -> str:
 @lru_cache(maxsize=512)
 def markdown(text: str, language: str) -> str:
     """A whole message: a `div` for each of its top-level blocks."""
-    return in_divs(blocks(plain(text), {"language": language}))
+    return in_divs(html for _, html in blocks(plain(text), {"language": language}))
 
 
 def in_divs(parts: Iterable[str]) -> str:

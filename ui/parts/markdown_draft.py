@@ -7,7 +7,7 @@ answer is proportional to its length, whatever it consists of.
 import re
 from typing import Any
 
-from ui.parts.markdown import PARSER, blocks, plain
+from ui.parts.markdown import Block, blocks, plain
 
 SHARE = 64
 """The last block is rendered again when it is longer by one 64th of itself."""
@@ -45,36 +45,29 @@ class Draft:
         grown = len(text) - self._start - self._rendered
         if grown * SHARE < self._rendered or grown == 0:
             return {}
-        changed = self._finish()
         tail = text[self._start :]
         self._rendered = len(tail)
         self.worked += len(tail)
-        before, self._tail = self._tail, blocks(mended(tail), self._env)
-        for place, html in enumerate(self._tail):
-            if place >= len(before) or before[place] != html:
-                changed[self._finished + place] = html
-        self.count = self._finished + len(self._tail)
+        found = blocks(mended(tail), self._env)
+        changed = {
+            self._finished + place: html
+            for place, (_, html) in enumerate(found)
+            if place >= len(self._tail) or self._tail[place] != html
+        }
+        self.count = self._finished + len(found)
+        self._finish(tail, found)
         return changed
 
-    def _finish(self) -> dict[int, str]:
-        """Render what no later text can change: all blocks before the last one that began in a
-        whole line."""
-        whole = self._text[self._start : self._text.rfind("\n") + 1]
-        self.worked += len(whole)
-        lines = [
-            token.map[0]
-            for token in PARSER.parse(whole, dict(self._env))
-            if token.level == 0 and token.nesting >= 0 and token.map
-        ]
-        if len(lines) < 2:
-            return {}
-        size = sum(len(line) for line in whole.splitlines(keepends=True)[: lines[-1]])
-        done = blocks(whole[:size], self._env)
-        changed = dict(enumerate(done, start=self._finished))
+    def _finish(self, tail: str, found: list[Block]) -> None:
+        """What no later text can change is rendered no more: all blocks before the last one that
+        began in a whole line."""
+        whole = tail.count("\n")
+        done = max((n for n, (line, _) in enumerate(found) if line < whole), default=0)
+        size = sum(len(line) + 1 for line in tail.split("\n")[: found[done][0]]) if done else 0
         self._start += size
-        self._finished += len(done)
-        self._tail = []
-        return changed
+        self._rendered -= size
+        self._finished += done
+        self._tail = [html for _, html in found[done:]]
 
 
 def mended(text: str) -> str:

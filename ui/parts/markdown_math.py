@@ -18,8 +18,8 @@ def find_formulas(parser: MarkdownIt) -> None:
     """Have `parser` make tokens `formula` (inline) and `formula_block`; of a block that is not
     closed yet, `formula_open`."""
     parser.inline.ruler.before("escape", "formula", _inline)
-    alternatives = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "formula_block", _block, alternatives)
+    within = ["paragraph", "reference", "blockquote", "list"]
+    parser.block.ruler.before("fence", "formula_block", _block, {"alt": within})
 
 
 def _inline(state: StateInline, silent: bool) -> bool:

@@ -8,15 +8,17 @@ from xml.etree.ElementTree import Element
 from ui.parts.markup import esc
 
 MAX_CHARACTERS = 4000
-ELEMENTS = frozenset(
-    "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot "
-    "mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover".split()
-)
-ATTRIBUTES = frozenset(
-    "accent accentunder columnalign depth displaystyle fence form height linebreak linethickness "
-    "lspace mathbackground mathcolor mathvariant maxsize minsize movablelimits notation rowspacing "
-    "rspace scriptlevel separator stretchy symmetric voffset width".split()
-)
+ELEMENTS = frozenset({
+    "math", "menclose", "merror", "mfrac", "mi", "mmultiscripts", "mn", "mo", "mover", "mpadded",
+    "mphantom", "mprescripts", "mroot", "mrow", "ms", "mspace", "msqrt", "mstyle", "msub",
+    "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover",
+})  # fmt: skip
+ATTRIBUTES = frozenset({
+    "accent", "accentunder", "columnalign", "depth", "displaystyle", "fence", "form", "height",
+    "linebreak", "linethickness", "lspace", "mathbackground", "mathcolor", "mathvariant",
+    "maxsize", "minsize", "movablelimits", "notation", "rowspacing", "rspace", "scriptlevel",
+    "separator", "stretchy", "symmetric", "voffset", "width",
+})  # fmt: skip
 VALUE = re.compile(r"[\w#.%+ -]{1,40}")
 MACROS = re.compile(r"\\(def|edef|gdef|let|(re)?newcommand|newenvironment)\b")
 ENVIRONMENTS = {"aligned": "align*", "gathered": "matrix", "gather": "matrix", "gather*": "matrix"}

@@ -41,13 +41,14 @@ async function start() {
   const { column, ...parts } = await get("chat/frame");
   for (const [id, html] of Object.entries(parts)) document.getElementById(id).innerHTML = html;
   mountColumns(column, { ended, lost: () => open(opened), picked });
-  mountComposer({ send, stop, busy: () => writing().length > 0 });
+  mountComposer({ send, stop });
   mountSettings(() => setCompletion(completes()));
   mountList(() => opened);
   listen();
   const folded = localStorage.getItem(FOLD) ?? (matchMedia(NARROW).matches ? "closed" : "open");
   root().dataset.fold = folded;
   drawEmpty("", 1);
+  drawTop("");
   mounted = true;
   await Promise.all([chatChanged(), drawList()]);
   const last = sessionStorage.getItem(OPEN);
@@ -58,9 +59,11 @@ async function start() {
 function listen() {
   document.addEventListener("studio:servers", chatChanged);
   new IntersectionObserver(([{ isIntersecting }]) => {
-    if (isIntersecting) chatChanged();
-    if (isIntersecting) sessionStorage.setItem(TAB, "open");
-    else if (!document.hidden && !root().checkVisibility()) sessionStorage.removeItem(TAB);
+    if (isIntersecting) {
+      measure();
+      chatChanged();
+      sessionStorage.setItem(TAB, "open");
+    } else if (!document.hidden && !root().checkVisibility()) sessionStorage.removeItem(TAB);
   }).observe(root());
   part("import").addEventListener("change", ({ target }) => {
     take(target.files);
@@ -69,7 +72,18 @@ function listen() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && part("export").open) part("export").open = false;
   });
+  part("main").addEventListener("click", ({ target }) => {
+    const outside = matchMedia(NARROW).matches && !target.closest("#chat-top");
+    if (outside) root().dataset.fold = "closed";
+  });
+  new ResizeObserver(measure).observe(document.getElementById("bar"));
   if (sessionStorage.getItem(TAB)) openTab("chat");
+}
+
+// The tab fills the window below what is above it.
+function measure() {
+  const top = root().getBoundingClientRect().top + scrollY;
+  if (root().checkVisibility()) root().style.setProperty("--c-top", `${top}px`);
 }
 
 // Servers may have come or gone.

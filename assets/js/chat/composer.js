@@ -13,11 +13,12 @@ let instead = null;
 let before = "";
 let sending = false;
 let takesPictures = false;
+let busyNow = false;
 
 // `send({ text, images, instead_of })` answers whether the server took it.
-export function mountComposer({ send, stop, busy }) {
+export function mountComposer({ send, stop }) {
   const submit = async () => {
-    if (sending || busy() || isEmpty()) return;
+    if (sending || busyNow || isEmpty()) return;
     sending = true;
     look();
     try {
@@ -32,7 +33,7 @@ export function mountComposer({ send, stop, busy }) {
     event.preventDefault();
     submit();
   });
-  field().addEventListener("input", look);
+  field().addEventListener("input", () => look());
   field().addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -41,7 +42,7 @@ export function mountComposer({ send, stop, busy }) {
   form().addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     if (instead) cancelEdit();
-    else if (busy()) stop();
+    else if (busyNow) stop();
   });
   field().addEventListener("paste", ({ clipboardData }) => addPictures(clipboardData.files));
   form().addEventListener("change", ({ target }) => {
@@ -61,8 +62,10 @@ export function mountComposer({ send, stop, busy }) {
 
 const isEmpty = () => !field().value.trim() && pictures.length === 0;
 
-// Buttons, height and the count of characters, after any change.
-export function look(busy = stopButton().hidden === false) {
+// Buttons, height and the count of characters, after any change. While an answer is written, Stop
+// is where Send was.
+export function look(busy = busyNow) {
+  busyNow = busy;
   const { value, dataset } = field();
   sessionStorage.setItem(STORE, value.length > Number(dataset.limit) ? "" : value);
   field().style.height = "auto";
