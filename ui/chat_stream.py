@@ -28,8 +28,6 @@ class AnswerDrawing:
         self.language = language
         self._reasoning = Draft(language)
         self._text = Draft(language)
-        self._thought_s: float | None = None
-        self._thinking = False
 
     def changes(self, news: AnswerNews) -> dict[str, Any]:
         """What the page has to draw: blocks by their places, and the line of figures."""
@@ -41,12 +39,9 @@ class AnswerDrawing:
                 "said": turn.content[:MOST_SPOKEN],
             }
         thinking = bool(turn.reasoning) and not turn.content
-        if self._thinking and not thinking and news.ttft_s is not None:
-            self._thought_s = news.elapsed_s - news.ttft_s
-        self._thinking = thinking
         title = t("chat.thinking", language)
         if not thinking:
-            title = thought_words(self._thought_s, language)
+            title = thought_words(news.reasoning_s, language)
         waiting = news.waiting.render(language) if news.waiting else ""
         return {
             "thinking": thinking,

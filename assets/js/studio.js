@@ -1,6 +1,6 @@
 // The page's own part of the front end. Gradio calls in through `window.studio`.
 import { listenForActions } from "./actions.js";
-import { chatActions, chatChanged, chatTakes, mountChat } from "./chat/chat.js";
+import { chatActions, chatChanged, chatTakes, mountChat, reopenChat } from "./chat/chat.js";
 import { listenForDrops } from "./drop.js";
 import { FIELDS, applySettings, rememberForm, restoreForm } from "./form.js";
 import { engineActions, enginesChanged, mountEngines } from "./engines.js";
@@ -46,6 +46,7 @@ async function start() {
   restoreForm();
   document.body.dataset.side = localStorage.getItem("studio.side") ?? "open";
   document.body.dataset.ready = "true";
+  reopenChat();
 }
 
 // The answer to Generate: a job and the first news of it, or the card that tells what is wrong.

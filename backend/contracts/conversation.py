@@ -97,6 +97,8 @@ class AnswerNews(Contract):
     tokens_per_s: float | None = None
     """So far."""
     ttft_s: float | None = None
+    reasoning_s: float | None = None
+    """From the first reasoning to the first text; None while there is only one of them."""
     waiting: Text | None = None
     """What it waits for before it can be asked: its server's start, or the answer beside it where
     memory does not allow both servers."""

@@ -258,7 +258,7 @@ def test_an_answer_is_told_as_what_changed() -> None:
     assert news["thought"] == "Thinking…"
     assert news["reasoning"] == {"blocks": {0: "<p>Let me see.</p>\n"}, "count": 1}
     text = turn(content="One.\n\nTwo", reasoning="Let me see.")
-    news = drawing.changes(AnswerNews(turn=text, elapsed_s=2.6, tokens=9, ttft_s=0.5))
+    news = drawing.changes(AnswerNews(turn=text, elapsed_s=2.6, tokens=9, reasoning_s=2.1))
     assert not news["thinking"]
     assert news["thought"] == "Thought for 2.10 s"
     assert news["reasoning"]["blocks"] == {}

@@ -77,6 +77,10 @@ function listen() {
     if (outside) root().dataset.fold = "closed";
   });
   new ResizeObserver(measure).observe(document.getElementById("bar"));
+}
+
+// A reload leads back to this tab; Gradio makes it only now.
+export function reopenChat() {
   if (sessionStorage.getItem(TAB)) openTab("chat");
 }
 

@@ -42,7 +42,7 @@ class Draft:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._sent_at: float | None = None
-        self._first_s = self._last_s = 0.0
+        self._first_s = self._last_s = self._text_s = 0.0
         self._tokens = 0
         self._waiting: Text | None = None
         self._ended = False
@@ -56,6 +56,8 @@ class Draft:
                 self._sent_at, self._waiting = time.perf_counter(), None
             elif isinstance(event, ReasoningDelta | TextDelta):
                 parts = self._text if isinstance(event, TextDelta) else self._reasoning
+                if isinstance(event, TextDelta) and not parts:
+                    self._text_s = event.at_s
                 parts.append(event.text)
                 self._first_s = event.at_s if self._tokens == 0 else self._first_s
                 self._tokens, self._last_s = event.chunks, event.at_s
@@ -134,6 +136,9 @@ class Draft:
                 tokens=self._tokens,
                 tokens_per_s=rate,
                 ttft_s=self._first_s if self._tokens else None,
+                reasoning_s=self._text_s - self._first_s
+                if turn.reasoning and turn.content
+                else None,
                 waiting=None if self._ended else self._waiting,
             )
 
