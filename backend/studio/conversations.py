@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import AsyncIterator
+from typing import Literal
 
+from backend.chat.conversations.files import read_file, renewed, write_file
+from backend.chat.conversations.markdown import as_markdown
 from backend.chat.conversations.reading import Reader
 from backend.chat.conversations.routes import Router
+from backend.chat.conversations.snippets import as_curl, as_python
 from backend.chat.conversations.store import ConversationStore, title_from
 from backend.chat.conversations.tables import conversations
 from backend.chat.conversations.talk import Talk, new_id
@@ -111,6 +115,30 @@ class Conversations(Chat):
         self._kept.show(path, side.tree.hidden_beside(path))
         return self.conversation(conversation, owner)
 
+    def export(
+        self,
+        conversation: str,
+        owner: str | None,
+        kind: Literal["md", "json"],
+        language: str = "en",
+    ) -> str:
+        """It and the one beside it: whole as JSON, or what is shown of them as Markdown."""
+        sides = self._reader.sides(conversation, owner)
+        if kind == "md":
+            return as_markdown([self._reader.conversation(side) for side in sides], language)
+        return write_file(self._reader.file(sides))
+
+    def import_(self, content: bytes, owner: str | None) -> Conversation:
+        """A new conversation of a JSON export.
+
+        Raises StudioError CONVERSATION_FILE_TOO_LARGE, CONVERSATION_FILE_NEWER,
+        CONVERSATION_FILE_INVALID, CHAT_IMAGE_REFUSED.
+        """
+        file = read_file(content)
+        sides, said = renewed(file)
+        self._kept.add(owner or LOCAL, file.title, sides, said, file.created_at)
+        return self.conversation(next(iter(sides)), owner)
+
     # ---- asked -----------------------------------------------------------------------------
 
     def say(
@@ -158,6 +186,17 @@ class Conversations(Chat):
         if last.prompt_tokens is None or last.completion_tokens is None:
             return None, limit
         return last.prompt_tokens + last.completion_tokens, limit
+
+    def as_curl(self, conversation: str, owner: str | None, turn: str) -> str:
+        """The request that an answer was asked with, as a command. No key is in it.
+
+        Raises StudioError TURN_NOT_FOUND for what was not asked here.
+        """
+        return as_curl(*self._talk.asked(conversation, owner, turn))
+
+    def as_python(self, conversation: str, owner: str | None, turn: str) -> str:
+        """The same with the openai package."""
+        return as_python(*self._talk.asked(conversation, owner, turn))
 
     # ---- within ----------------------------------------------------------------------------
 

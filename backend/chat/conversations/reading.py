@@ -1,9 +1,11 @@
 """Conversations as they are now: as they are kept, and as far as they are written."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from backend.chat.conversations.files import ConversationFile, FileSide, FileTurn
 from backend.chat.conversations.store import ConversationStore
 from backend.chat.conversations.tables import settings_of, summary_of
 from backend.chat.conversations.tree import Tree
@@ -67,3 +69,19 @@ class Reader:
             settings=side.settings,
             turns=self.turns(side.tree.shown_path(), side.tree),
         )
+
+    def file(self, sides: list[Side]) -> ConversationFile:
+        """All versions of everything that was said."""
+        return ConversationFile(
+            title=sides[0].row["title"],
+            created_at=sides[0].row["created_at"],
+            sides=tuple(
+                FileSide(settings=side.settings, turns=tuple(self._all_turns(side)))
+                for side in sides
+            ),
+        )
+
+    def _all_turns(self, side: Side) -> Iterator[FileTurn]:
+        for turn in self.turns(list(side.tree.nodes), side.tree):
+            node = side.tree.nodes[turn.id]
+            yield FileTurn(**turn.model_dump(), shown=node.shown, twin=node.twin)

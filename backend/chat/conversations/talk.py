@@ -13,7 +13,7 @@ from backend.chat.conversations.routes import Route, Router
 from backend.chat.conversations.store import ConversationStore, NewTurn, title_from
 from backend.chat.conversations.tables import Asked, plain
 from backend.chat.conversations.writer import Writer
-from backend.contracts import AnswerNews, AnswerState, Turn
+from backend.contracts import AnswerNews, AnswerState, ChatRequest, Endpoint, Turn
 from backend.errors import Code, StudioError
 
 LOOK_S = 0.5
@@ -105,6 +105,18 @@ class Talk:
                 raise StudioError(Code.TURN_NOT_FOUND)
             last = found[0]
             yield news_of(last)
+
+    def asked(
+        self, conversation: str, owner: str | None, turn: str
+    ) -> tuple[ChatRequest, Endpoint]:
+        """What was sent for an answer, and where."""
+        side = self._reader.side(conversation, owner)
+        *before, _ = side.path_to(turn)
+        asked = self._store.asked(turn)
+        if asked is None:
+            raise StudioError(Code.TURN_NOT_FOUND)
+        turns = self._reader.turns(before, side.tree)
+        return request_of(turns, asked.settings), asked.endpoint
 
     def _draft(self, side: Side, question: Turn, route: Route) -> Draft:
         """An answer that can be asked for."""

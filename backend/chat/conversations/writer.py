@@ -59,9 +59,9 @@ class Writer:
 
     def close(self) -> None:
         """End the answers that are being written, keeping what came of them."""
+        loop, closed = self._loop, self._closing
         self._closing = True
-        loop = self._loop
-        if loop is None:
+        if loop is None or closed:
             return
         for draft in tuple(self._drafts.values()):
             draft.stop.request()
@@ -80,6 +80,7 @@ class Writer:
 
         assert self._loop is not None
         self._loop.run_forever()
+        self._loop.close()
 
     async def _write(self, draft: Draft, opening: Opening | None) -> None:
         if self._saving is None or self._saving.done():
