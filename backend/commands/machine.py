@@ -84,9 +84,7 @@ def doctor(
 
     with failing_plainly(as_json):
         settings = load_settings()
-        checks = examination.run(
-            settings.home, settings.database_url, hub, settings.host, settings.port
-        )
+        checks = examination.run(settings, hub)
         data = {
             "checks": [
                 {"name": c.name, "status": str(c.status), "detail": c.detail, "hint": c.hint}
