@@ -7,6 +7,7 @@ import gradio as gr
 from ui.access import FileKeys
 from ui.api import public_api
 from ui.i18n import label
+from ui.tabs.chat import chat_tab
 from ui.tabs.engines import engines_tab
 from ui.tabs.images import images_tab
 
@@ -37,6 +38,8 @@ def build_page(studio: "Studio", keys: FileKeys) -> gr.Blocks:
                     images_tab(studio)
                 with gr.Tab(label("tab.engines"), elem_id="tab-engines"):
                     engines_tab(studio)
+                with gr.Tab("Chat", elem_id="tab-chat"):
+                    chat_tab()
             gr.HTML(SIDE, elem_id="side-frame", apply_default_css=False, js_on_load=None)
         public_api(studio, keys)
     return page

@@ -6,6 +6,7 @@ import { engineActions, enginesChanged, mountEngines } from "./engines.js";
 import { drawHistory, mountHistory } from "./history.js";
 import { layerActions } from "./layers.js";
 import { offerActions } from "./offer.js";
+import { mountServers, serverActions } from "./servers.js";
 import { storageActions } from "./storage.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
@@ -108,6 +109,7 @@ listenForActions({
     ...engineActions({ show }),
     ...layerActions,
     ...offerActions,
+    ...serverActions,
     ...storageActions,
   },
 });
@@ -118,6 +120,7 @@ window.studio = {
   mountPicker: pickerUp.mount,
   mountOnnx,
   mountEngines,
+  mountServers,
   stop,
   sizeOf,
   aspectOf,
