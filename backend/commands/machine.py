@@ -107,7 +107,9 @@ def doctor(
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="startup, latency, cancel, overhead, loop, viewers, page, precisions"),
+        typer.Argument(
+            help="startup, first_token, latency, cancel, overhead, loop, viewers, page, precisions"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -26,10 +26,12 @@ KNOWN = frozenset(Precision)
 def server_cards(
     servers: tuple[ServerStatus, ...], jobs: tuple[JobSnapshot, ...], language: str, now: float
 ) -> str:
-    """Every server, and the reader's jobs that have not come to one yet or never did."""
-    starters = {one.key: job for one in servers if (job := _starter(one, jobs)) is not None}
-    begun = {job.id for job in starters.values()}
-    cards = [_server(one, starters.get(one.key), language, now) for one in servers]
+    """Every server, and the reader's jobs that have not come to one yet or never did. What failed
+    makes room for its next try."""
+    pairs = [(one, _starter(one, jobs)) for one in servers]
+    pairs = [(one, job) for one, job in pairs if not (_failed(one) and job and job.state.is_live)]
+    begun = {job.id for _, job in pairs if job is not None}
+    cards = [_server(one, job, language, now) for one, job in pairs]
     cards += [_job(job, language, now) for job in jobs if job.id not in begun]
     if cards:
         return "".join(cards)
@@ -38,7 +40,14 @@ def server_cards(
 
 def _starter(server: ServerStatus, jobs: tuple[JobSnapshot, ...]) -> JobSnapshot | None:
     """The reader's job that starts this server, or that it failed."""
-    return next((job for job in jobs if server.key in _keys(job, server)), None)
+    if server.phase is ServerPhase.READY:
+        return None
+    mine = (job for job in jobs if server.key in _keys(job, server))
+    return next((job for job in mine if job.state.is_live or _failed(server)), None)
+
+
+def _failed(server: ServerStatus) -> bool:
+    return server.phase is ServerPhase.FAILED
 
 
 def _keys(job: JobSnapshot, server: ServerStatus) -> set[str]:
@@ -53,7 +62,7 @@ def _keys(job: JobSnapshot, server: ServerStatus) -> set[str]:
 
 
 def _server(server: ServerStatus, job: JobSnapshot | None, language: str, now: float) -> str:
-    if server.error is not None and server.phase is ServerPhase.FAILED:
+    if server.error is not None and _failed(server):
         retry = ""
         if job is not None and job.retryable:
             retry = button(t("page.job.retry", language), "retry", symbol="retry", job=job.id)
@@ -68,8 +77,7 @@ def _server(server: ServerStatus, job: JobSnapshot | None, language: str, now: f
     elif server.phase is ServerPhase.READY:
         body = _told(server, language)
     else:
-        started = job if job is not None and job.state.is_live else None
-        head = job_card(started, language, now) if started else ""
+        head = job_card(job, language, now) if job is not None else ""
         body = head + _told(server, language)
     return (
         f'<article class="v-server" data-key="{esc(server.key)}" data-server="{esc(server.key)}" '
@@ -94,13 +102,13 @@ def _head(server: ServerStatus, job: JobSnapshot | None, language: str) -> str:
 
 def _end(server: ServerStatus, job: JobSnapshot | None, language: str) -> str:
     """Cancel of who starts it, Stop for everybody, or away with what failed."""
-    if server.phase is ServerPhase.FAILED:
+    if _failed(server):
         words = t("page.servers.dismiss", language)
-        gone = {"job": job.id} if job is not None and not job.state.is_live else {}
+        gone = {"job": job.id} if job is not None else {}
         return button(
             words, "server-stop", symbol="close", kind="quiet", compact=True, key=server.key, **gone
         )
-    if job is not None and job.state.is_live:
+    if job is not None:
         words = t("page.queue.stop", language)
         return button(words, "cancel", symbol="close", kind="quiet", compact=True, job=job.id)
     return button(
