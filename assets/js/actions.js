@@ -5,6 +5,8 @@ import { drawHistory, showMore } from "./history.js";
 import { openViewer } from "./viewer.js";
 
 const CONFIRM_MS = 4000;
+// Where a job is looked at; all other kinds on the Engines tab.
+const TABS = { generate: "images", serve: "chat" };
 
 export function listenForActions({ act, applySettings, show, more }) {
   const actions = {
@@ -20,7 +22,7 @@ export function listenForActions({ act, applySettings, show, more }) {
     },
     unload: ({ key }) => act("unload", { key }),
     show: async ({ job, kind }) => {
-      openTab(kind && kind !== "generate" ? "engines" : "images");
+      openTab(TABS[kind ?? "generate"] ?? "engines");
       await show(job);
       if (kind && kind !== "generate") return;
       document.getElementById("stage").scrollIntoView({ block: "nearest" });

@@ -7,6 +7,7 @@ import { engineActions, enginesChanged, mountEngines } from "./engines.js";
 import { drawHistory, mountHistory } from "./history.js";
 import { layerActions } from "./layers.js";
 import { offerActions } from "./offer.js";
+import { serverActions } from "./servers.js";
 import { storageActions } from "./storage.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
@@ -112,6 +113,7 @@ listenForActions({
     ...engineActions({ show }),
     ...layerActions,
     ...offerActions,
+    ...serverActions,
     ...storageActions,
     ...chatActions,
   },

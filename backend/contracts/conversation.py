@@ -87,7 +87,7 @@ class ConversationPage(Contract):
 
 
 class AnswerNews(Contract):
-    """An answer at one moment of its being written: whole, so that a reader may miss any."""
+    """An answer at one moment of its being written: whole, so a reader may miss any of them."""
 
     turn: Turn
     elapsed_s: float

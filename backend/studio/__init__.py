@@ -18,6 +18,7 @@ from backend.studio.machine import Machine, studio_version
 from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
+from backend.studio.serving import Serving
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -46,6 +47,7 @@ class Studio:
         self.pictures = Pictures(self.desk, self.models, self.engines)
         self.networks = Networks(self.desk)
         self.chat = Conversations(self.desk)
+        self.serving = Serving(self.desk, self.chat)
         self.disk = Disk(self.desk)
         self.machine = Machine(self.desk)
 

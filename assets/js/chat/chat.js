@@ -3,13 +3,14 @@ import { openTab } from "../actions.js";
 import { copyOut } from "../clipboard.js";
 import { notices } from "../notices.js";
 import { get, post } from "../server.js";
+import { mountServers } from "../servers.js";
 import { columnOf, drawColumns, drawEmpty, drawMeter, mountColumns, writing } from "./columns.js";
 import {
   addPictures, allowPictures, cancelEdit, edit, look, mountComposer, setCompletion, setText,
 } from "./composer.js";
 import { bringIn, drawList, moreOfList, mountList, rename } from "./list.js";
 import {
-  chosenKnown, chosenServers, drawMark, drawPickers, emptyHtml, readPickers, rememberServers,
+  anyReady, chosenKnown, chosenServers, drawMark, drawPickers, emptyHtml, readPickers, rememberServers,
 } from "./pickers.js";
 import { completes, fill, limitSettings, mountSettings, readSettings, remember, settingsRefused } from "./settings.js";
 import { leaveAnswers } from "./stream.js";
@@ -51,6 +52,8 @@ async function start() {
   drawTop("");
   mounted = true;
   await Promise.all([chatChanged(), drawList()]);
+  panel("house", "go-house", !anyReady());
+  mountServers();
   const last = sessionStorage.getItem(OPEN);
   if (last) await open(last);
   root().dataset.ready = "true";

@@ -17,6 +17,7 @@ export async function readPickers() {
   return news;
 }
 
+export const anyReady = () => Object.values(known.servers).some(({ ready }) => ready);
 export const emptyHtml = () => known.empty;
 export const chosenServers = () => pickersNow().map((picker) => picker.value);
 export const chosenKnown = () => chosenServers().map((key) => known.servers[key]).filter(Boolean);
