@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from backend.commands import engines, fetch, jobs, machine, pictures, storage
+from backend.commands import chat, engines, fetch, jobs, machine, pictures, storage
 
 app = typer.Typer(
     help="Make pictures on an NVIDIA DGX Spark, an RTX GPU, or no GPU at all.",
@@ -22,6 +22,7 @@ for command in (
     machine.bench,
     pictures.models,
     pictures.generate,
+    chat.chat,
     fetch.fetch,
     storage.storage,
     storage.clean,
@@ -29,6 +30,7 @@ for command in (
     app.command()(command)
 app.add_typer(engines.app, name="engine")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(chat.app, name="servers")
 
 
 @app.command(hidden=True)

@@ -58,7 +58,7 @@ class Settings(BaseModel):
     """A worker that was not heard of for so long is taken for dead by the others."""
     stop_grace_s: float = Field(default=8.0, ge=0)
     """What a worker that is told to stop may take to reach a clean end."""
-    chat_url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    chat_url: str = Field(default="", pattern=r"^(https?://[^\s?#@]+)?$")
     """A server with the OpenAI API that you run yourself, as `http://host:8000`; only set here."""
     chat_key: SecretStr = SecretStr("")
     """Key of that server; never shown, stored or sent anywhere else."""

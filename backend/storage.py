@@ -14,6 +14,8 @@ from zlib import crc32
 from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 from huggingface_hub.utils import HFCacheInfo
 
+from backend.chat.kept import used_folders, why_kept
+from backend.chat.models import CHECKPOINTS, SIMULATED, list_language_models
 from backend.contracts import (
     CleanUp,
     EngineState,
@@ -38,6 +40,7 @@ ENGINE_KINDS = {
     EngineState.OTHER_GPU: StorageKind.OTHER_ENGINES,
     EngineState.BROKEN: StorageKind.BROKEN_ENGINES,
 }
+IN_USE, SERVED = text("storage.in_use"), text("storage.servers_run")
 ONNX_REPO = "-onnx"
 """What NVIDIA's exports are called after the repository that they were made from."""
 
@@ -140,7 +143,10 @@ def _changed(key: str) -> StorageItem:
 def _things(keep: Keep, hub: HFCacheInfo | None) -> Iterator[_Thing]:
     live = keep.store.select(LIVE)
     models = {row.variant.split("/")[0] for row in live}
-    yield from _hub_repos(keep, hub, models)
+    workers = [worker for worker in keep.store.workers() if worker.alive]
+    servers = [one for worker in workers for one in worker.servers if one.phase.is_live]
+    used = used_folders(keep.settings, servers, live)
+    yield from _hub_repos(keep, hub, models, used)
     yield from _engines(keep, models)
     home = keep.settings.home
     for kind, folder in (
@@ -149,12 +155,15 @@ def _things(keep: Keep, hub: HFCacheInfo | None) -> Iterator[_Thing]:
         (StorageKind.TIMING, home / "timing"),
     ):
         for path in sorted(folder.glob("*")):
-            used = any(_belongs(path.name, model) for model in models)
+            busy = any(_belongs(path.name, model) for model in models)
             if kind is StorageKind.TIMING:
-                used = bool(live)
+                busy = bool(live)
             elif path == prompts_folder(home):
-                used = any(row.request.get("prompts") for row in live)
-            yield _path(keep, kind, path, used)
+                busy = any(row.request.get("prompts") for row in live)
+            yield _path(keep, kind, path, IN_USE if busy else None)
+    yield from _checkpoints(keep, used)
+    for path in sorted((home / "servers").glob("*")):
+        yield _path(keep, StorageKind.SERVERS, path, SERVED if servers else None)
     yield from _job_folders(keep, {row.id for row in live})
 
 
@@ -162,11 +171,14 @@ def _belongs(name: str, model: str) -> bool:
     return name.startswith(f"{model}.")
 
 
-def _hub_repos(keep: Keep, hub: HFCacheInfo | None, models: set[str]) -> Iterator[_Thing]:
+def _hub_repos(
+    keep: Keep, hub: HFCacheInfo | None, models: set[str], used: dict[Path, Text]
+) -> Iterator[_Thing]:
     sources = {entry.source: entry.id for entry in find_models(keep.settings).values()}
+    spoken = {model.name for model in list_language_models(keep.settings)}
     for repo in hub.repos if hub else ():
         model = sources.get(repo.repo_id.removesuffix(ONNX_REPO))
-        if repo.repo_type != "model" or model is None:
+        if repo.repo_type != "model" or (model is None and repo.repo_id not in spoken):
             continue
         assert hub is not None
         commits = sorted(revision.commit_hash for revision in repo.revisions)
@@ -177,7 +189,7 @@ def _hub_repos(keep: Keep, hub: HFCacheInfo | None, models: set[str]) -> Iterato
             repo.repo_id,
             strategy.expected_freed_size,
             repo.last_modified,
-            model in models,
+            IN_USE if model in models else why_kept(used, repo.repo_path),
             ",".join(commits),
         )
         yield _Thing(item, strategy.execute)
@@ -192,9 +204,19 @@ def _engines(keep: Keep, models: set[str]) -> Iterator[_Thing]:
             made.id,
             folder_bytes(folder),
             made.created_at,
-            made.model in models,
+            IN_USE if made.model in models else None,
         )
         yield _Thing(item, lambda made=made: delete_engine(keep.settings, made.id))  # type: ignore[misc]
+
+
+def _checkpoints(keep: Keep, used: dict[Path, Text]) -> Iterator[_Thing]:
+    """Quantised checkpoints, what was made of them to be served simulated, and drafts of both."""
+    for kind, name in ((StorageKind.CHECKPOINTS, CHECKPOINTS), (StorageKind.SIMULATED, SIMULATED)):
+        for path in sorted((keep.settings.home / name).glob("*")):
+            if path.name.startswith("."):
+                yield _path(keep, StorageKind.LEFTOVERS, path, IN_USE if used else None)
+            else:
+                yield _path(keep, kind, path, why_kept(used, path))
 
 
 def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
@@ -203,31 +225,33 @@ def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
     for folder in sorted(settings.outputs.glob("*")):
         row = rows.get(folder.name)
         if row is None:
-            yield _path(keep, StorageKind.LEFTOVERS, folder, False)
+            yield _path(keep, StorageKind.LEFTOVERS, folder, None)
         elif keep.owner in (None, row.owner):
             yield _pictures(keep, row, folder)
     for folder in sorted(settings.previews.glob("*")):
-        yield _path(keep, StorageKind.PREVIEWS, folder, folder.name in live)
+        yield _path(keep, StorageKind.PREVIEWS, folder, IN_USE if folder.name in live else None)
     for folder in sorted((settings.home / "engines").glob(".*")):
-        yield _path(keep, StorageKind.LEFTOVERS, folder, folder.name[1:].split(".")[0] in live)
+        busy = folder.name[1:].split(".")[0] in live
+        yield _path(keep, StorageKind.LEFTOVERS, folder, IN_USE if busy else None)
 
 
 def _pictures(keep: Keep, row: JobRow, folder: Path) -> _Thing:
-    thing = _path(keep, StorageKind.PICTURES, folder, row.state.is_live)
+    busy = row.state.is_live
+    thing = _path(keep, StorageKind.PICTURES, folder, IN_USE if busy else None)
     title = " ".join(row.title.split())[:80]
     item = thing.item.model_copy(update={"name": f"{title} · {row.id[:8]}"})
     return _Thing(item, lambda: delete_job(keep.settings, keep.store, keep.queue, row))
 
 
-def _path(keep: Keep, kind: StorageKind, path: Path, used: bool) -> _Thing:
+def _path(keep: Keep, kind: StorageKind, path: Path, kept: Text | None) -> _Thing:
     stat = path.lstat()
     size = folder_bytes(path) if path.is_dir() and not path.is_symlink() else stat.st_size
-    item = _item(kind, path.name, size, stat.st_mtime, used)
+    item = _item(kind, path.name, size, stat.st_mtime, kept)
     return _Thing(item, lambda: remove(keep.settings, path))
 
 
 def _item(
-    kind: StorageKind, name: str, size: int, changed_at: float, used: bool, mark: str = ""
+    kind: StorageKind, name: str, size: int, changed_at: float, kept: Text | None, mark: str = ""
 ) -> StorageItem:
     content = f"{size} {changed_at:.6f} {mark}"
     return StorageItem(
@@ -236,7 +260,7 @@ def _item(
         name=name,
         size_bytes=size,
         changed_at=changed_at,
-        kept=text("storage.in_use") if used else None,
+        kept=kept,
     )
 
 

@@ -15,6 +15,7 @@ from backend.contracts import Health
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.settings import ASSETS
 from ui.access import FileKeys, Sessions, read_accounts
+from ui.chat_routes import chat_routes
 from ui.document import DocumentMiddleware, stamp_of
 from ui.engines import engine_routes
 from ui.fetch_routes import fetch_routes
@@ -24,6 +25,7 @@ from ui.live import live_routes
 from ui.onnx_routes import onnx_routes
 from ui.page import build_page
 from ui.parts.error_card import error_card
+from ui.server_routes import server_routes
 from ui.theme import studio_theme
 
 if TYPE_CHECKING:
@@ -36,11 +38,16 @@ from an idle machine."""
 STATUS_OF = {
     Code.ACCESS_DENIED: 403,
     Code.JOB_NOT_FOUND: 404,
+    Code.CONVERSATION_NOT_FOUND: 404,
+    Code.TURN_NOT_FOUND: 404,
     Code.ENGINE_NOT_FOUND: 404,
+    Code.ANSWER_BEING_WRITTEN: 409,
+    Code.SERVER_UNKNOWN: 404,
     Code.JOB_NOT_CANCELLABLE: 409,
     Code.JOB_NOT_RETRYABLE: 409,
     Code.JOB_STILL_RUNNING: 409,
     Code.MODEL_IN_USE: 409,
+    Code.ANSWER_BEING_WRITTEN: 409,
     Code.TOO_MANY_WAITING: 429,
 }
 
@@ -76,6 +83,8 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(fetch_routes(studio))
     app.include_router(onnx_routes(studio))
     app.include_router(engine_routes(studio))
+    app.include_router(chat_routes(studio))
+    app.include_router(server_routes(studio))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

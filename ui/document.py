@@ -14,7 +14,10 @@ from ui.i18n import language_of
 
 THEME_COOKIE = "studio_theme"
 THEMES = ("system", "light", "dark")
-STYLES = ("tokens", "frame", "controls", "stage", "side", "engines", "inspect", "onnx")
+STYLES = (
+    *("tokens", "frame", "controls", "stage", "side", "engines", "inspect", "onnx", "servers"),
+    "chat",
+)
 SCRIPT_TEXTS = "script."
 YEAR_S = 365 * 24 * 3600
 

@@ -23,6 +23,7 @@ from ui.i18n import language_of
 from ui.parts.engine_jobs import engine_jobs
 from ui.parts.history import history
 from ui.parts.queue_panel import queue_panel
+from ui.parts.server_card import server_cards
 from ui.parts.stage import stage
 from ui.parts.start import models_state
 from ui.parts.status_bar import choices, status_bar
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 MAX_PICTURE_BYTES = 64 * 1024**2
 ENGINE_JOBS = (JobKind.ENGINE, JobKind.LOAD)
+SERVER_JOBS = (JobKind.SERVE,)
 NEWS_S = 600.0
-"""How long a job that has ended stays on the Engines tab."""
+"""How long a job that has ended stays on the page beside what it is about."""
 
 
 class Viewer(BaseModel):
@@ -64,6 +66,9 @@ def live_state(
         "stage": stage(job, language, time.time()) if job else "",
         "engine-jobs": engine_jobs(
             _engine_jobs(studio, owner, live, viewer), language, time.time()
+        ),
+        "servers": server_cards(
+            studio.serving.servers(), _server_jobs(studio, owner, live), language, time.time()
         ),
     }
     marks = {name: f"{crc32(html.encode()):x}" for name, html in parts.items()}
@@ -104,12 +109,28 @@ def _engine_jobs(
 ) -> tuple[JobSnapshot, ...]:
     """What the Engines tab shows of its jobs: the live ones, the one chosen, and the newest while
     it is news."""
-    shown = {job.id: job for job in live if not _is_picture(job)}
+    shown = {job.id: job for job in live if _is_engines(job)}
     pinned = _job_or_none(studio, viewer.pinned, owner)
     newest = studio.jobs.history(owner, limit=1, kinds=ENGINE_JOBS).jobs
     for job in (*newest, *([pinned] if pinned else [])):
         recent = (job.finished_at or time.time()) > time.time() - NEWS_S
-        if not _is_picture(job) and (recent or job is pinned):
+        if _is_engines(job) and (recent or job is pinned):
+            shown.setdefault(job.id, job)
+    return tuple(shown.values())
+
+
+def _is_engines(job: JobSnapshot) -> bool:
+    return not _is_picture(job) and job.kind not in SERVER_JOBS
+
+
+def _server_jobs(
+    studio: "Studio", owner: str, live: tuple[JobSnapshot, ...]
+) -> tuple[JobSnapshot, ...]:
+    """The reader's starts of servers: the live ones, and the newest while its failure is news."""
+    shown = {job.id: job for job in live if job.kind in SERVER_JOBS}
+    for job in studio.jobs.history(owner, limit=1, kinds=SERVER_JOBS).jobs:
+        recent = (job.finished_at or time.time()) > time.time() - NEWS_S
+        if recent and job.state != JobState.SUCCEEDED:
             shown.setdefault(job.id, job)
     return tuple(shown.values())
 

@@ -7,6 +7,7 @@ import gradio as gr
 from ui.access import FileKeys
 from ui.api import public_api
 from ui.i18n import label
+from ui.tabs.chat import chat_tab
 from ui.tabs.engines import engines_tab
 from ui.tabs.images import images_tab
 
@@ -35,6 +36,8 @@ def build_page(studio: "Studio", keys: FileKeys) -> gr.Blocks:
             with gr.Tabs(elem_id="tabs"):
                 with gr.Tab(label("tab.images"), elem_id="tab-images"):
                     images_tab(studio)
+                with gr.Tab(label("tab.chat"), elem_id="tab-chat"):
+                    chat_tab()
                 with gr.Tab(label("tab.engines"), elem_id="tab-engines"):
                     engines_tab(studio)
             gr.HTML(SIDE, elem_id="side-frame", apply_default_css=False, js_on_load=None)

@@ -1,9 +1,12 @@
 // What the buttons inside the live parts do. They are drawn by the server with `data-action`.
+import { copyOut } from "./clipboard.js";
 import { setPrompt } from "./form.js";
 import { drawHistory, showMore } from "./history.js";
 import { openViewer } from "./viewer.js";
 
 const CONFIRM_MS = 4000;
+// Where a job is looked at; all other kinds on the Engines tab.
+const TABS = { generate: "images", serve: "chat" };
 
 export function listenForActions({ act, applySettings, show, more }) {
   const actions = {
@@ -19,7 +22,7 @@ export function listenForActions({ act, applySettings, show, more }) {
     },
     unload: ({ key }) => act("unload", { key }),
     show: async ({ job, kind }) => {
-      openTab(kind && kind !== "generate" ? "engines" : "images");
+      openTab(TABS[kind ?? "generate"] ?? "engines");
       await show(job);
       if (kind && kind !== "generate") return;
       document.getElementById("stage").scrollIntoView({ block: "nearest" });
@@ -77,13 +80,8 @@ function confirmed(button) {
   return false;
 }
 
-async function copyText(button) {
-  const text = button.parentElement.querySelector("pre, code").textContent;
-  await navigator.clipboard.writeText(text);
-  const label = button.querySelector("span");
-  const before = label.textContent;
-  label.textContent = window.studioBoot.texts.copied;
-  setTimeout(() => (label.textContent = before), 1500);
+function copyText(button) {
+  return copyOut(button.parentElement.querySelector("pre, code").textContent, button);
 }
 
 function choose(choice, value) {

@@ -1,7 +1,8 @@
 // A picture that was made here gives its settings back: dropped anywhere, or chosen by the button.
+// What is dropped goes to `elsewhere` first, which answers whether it was for a tab of its own.
 import { post } from "./server.js";
 
-export function listenForDrops({ applySettings, notice }) {
+export function listenForDrops({ applySettings, notice, elsewhere }) {
   const hasFile = (event) => event.dataTransfer?.types.includes("Files");
   let depth = 0;
   const over = (change) => {
@@ -16,7 +17,7 @@ export function listenForDrops({ applySettings, notice }) {
     if (!hasFile(event)) return;
     event.preventDefault();
     over(null);
-    take(event.dataTransfer.files[0]);
+    if (!elsewhere(event.dataTransfer.files)) take(event.dataTransfer.files[0]);
   });
   document.addEventListener("change", (event) => {
     if (event.target.id !== "settings-file") return;

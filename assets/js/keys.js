@@ -1,8 +1,10 @@
-// Ctrl+Enter generates, or adds to the queue while a job runs; Esc stops what runs.
+// Ctrl+Enter generates, or adds to the queue while a job runs; Esc stops what runs. The Chat tab has
+// keys of its own.
 export function listenForKeys({ stop }) {
   document.addEventListener(
     "keydown",
     (event) => {
+      if (document.getElementById("chat")?.checkVisibility()) return;
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         event.stopPropagation();

@@ -1,11 +1,13 @@
 // The page's own part of the front end. Gradio calls in through `window.studio`.
 import { listenForActions } from "./actions.js";
+import { chatActions, chatChanged, chatTakes, mountChat, reopenChat } from "./chat/chat.js";
 import { listenForDrops } from "./drop.js";
 import { FIELDS, applySettings, rememberForm, restoreForm } from "./form.js";
 import { engineActions, enginesChanged, mountEngines } from "./engines.js";
 import { drawHistory, mountHistory } from "./history.js";
 import { layerActions } from "./layers.js";
 import { offerActions } from "./offer.js";
+import { serverActions } from "./servers.js";
 import { storageActions } from "./storage.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
@@ -45,6 +47,7 @@ async function start() {
   restoreForm();
   document.body.dataset.side = localStorage.getItem("studio.side") ?? "open";
   document.body.dataset.ready = "true";
+  reopenChat();
 }
 
 // The answer to Generate: a job and the first news of it, or the card that tells what is wrong.
@@ -88,12 +91,14 @@ onNews((before, drawn) => {
     drawHistory();
     loadModels();
     enginesChanged();
+    chatChanged();
   }
   if (drawn.includes("status")) {
     const resident = [...document.querySelectorAll("#status .s-chip")].map((chip) => chip.dataset.key);
     if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) {
       loadModels();
       enginesChanged();
+      chatChanged();
     }
     loadModels.seen = resident.join();
   }
@@ -108,16 +113,19 @@ listenForActions({
     ...engineActions({ show }),
     ...layerActions,
     ...offerActions,
+    ...serverActions,
     ...storageActions,
+    ...chatActions,
   },
 });
-listenForDrops({ applySettings, notice: tell });
+listenForDrops({ applySettings, notice: tell, elsewhere: chatTakes });
 listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
   mountPicker: pickerUp.mount,
   mountOnnx,
   mountEngines,
+  mountChat,
   stop,
   sizeOf,
   aspectOf,

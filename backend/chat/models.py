@@ -1,6 +1,7 @@
 """Language models on this machine, read from their files without transformers."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,13 @@ def _repositories() -> list[tuple[Path, str]]:
 
 
 def _cached(repository: str) -> Path | None:
-    """A repository's folder in the hub's cache, if there is a model in it."""
+    """A repository's folder in the hub's cache, if there is a model with its weights in it."""
     try:
         folder = snapshot_of(repository) if "/" in repository else None
     except HFValidationError:
         return None
-    return folder if folder is not None and (folder / "config.json").is_file() else None
+    whole = folder is not None and (folder / "config.json").is_file()
+    return folder if whole and folder and any(folder.glob("*.safetensors")) else None
 
 
 def read_language_model(folder: Path, name: str | None = None) -> LanguageModel:
@@ -96,7 +98,13 @@ def read_language_model(folder: Path, name: str | None = None) -> LanguageModel:
 
     Raises StudioError ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED.
     """
-    name = name or folder.name
+    marks = tuple((file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("*.*")))
+    return _read(folder, name or folder.name, marks)
+
+
+@lru_cache(maxsize=256)
+def _read(folder: Path, name: str, marks: tuple[tuple[str, int], ...]) -> LanguageModel:
+    """Read anew when a file of the folder is another: tokenizers of large models take a while."""
     config = read_json(folder / "config.json", name)
     architecture = _architecture(config, name)
     text = config.get("text_config") or config

@@ -43,9 +43,18 @@ def simulated_folder(settings: Settings, model: LanguageModel) -> Path:
     return settings.home / SIMULATED / f"{name}-simulated-{digest}"
 
 
+def growth_of(model: LanguageModel) -> float:
+    """Size of the plain copy over that of the checkpoint, at most."""
+    return GROWTH.get(str(model.algorithm).upper(), 2.0)
+
+
+def can_simulate(model: LanguageModel) -> bool:
+    return model.modelopt and str(model.algorithm).upper() in READABLE
+
+
 def check_simulation(model: LanguageModel) -> None:
     """Raises StudioError CHECKPOINT_NOT_READABLE."""
-    if not model.modelopt or str(model.algorithm).upper() not in READABLE:
+    if not can_simulate(model):
         problem = f"its format is {model.algorithm or model.precision}"
         raise StudioError(Code.CHECKPOINT_NOT_READABLE, model=model.name, problem=problem)
 
@@ -61,8 +70,7 @@ def simulate(
     folder = simulated_folder(settings, model)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        growth = GROWTH.get(str(model.algorithm).upper(), 2.0)
-        check_disk(settings.home, int(model.weights_bytes * growth))
+        check_disk(settings.home, int(model.weights_bytes * growth_of(model)))
         arguments: dict[str, Any] = {"source": model.folder, "folder": str(folder)}
         run_child("backend.chat.dequantise", arguments, on_news, check)
     return find_language_model(settings, folder.name)

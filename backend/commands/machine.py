@@ -84,9 +84,7 @@ def doctor(
 
     with failing_plainly(as_json):
         settings = load_settings()
-        checks = examination.run(
-            settings.home, settings.database_url, hub, settings.host, settings.port
-        )
+        checks = examination.run(settings, hub)
         data = {
             "checks": [
                 {"name": c.name, "status": str(c.status), "detail": c.detail, "hint": c.hint}
@@ -109,7 +107,9 @@ def doctor(
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="startup, latency, cancel, overhead, loop, viewers, page, precisions"),
+        typer.Argument(
+            help="startup, first_token, latency, cancel, overhead, loop, viewers, page, precisions"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

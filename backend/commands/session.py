@@ -36,6 +36,7 @@ def with_worker(studio: Studio) -> Iterator[None]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl+C is for the command alone
     ) as worker:
         try:
             _await_worker(studio, worker)

@@ -112,6 +112,7 @@ from backend.contracts.networks import (
     TextRequest,
     TextResult,
 )
+from backend.contracts.serving import ServeOption, ServeOptions
 from backend.contracts.storage import (
     CleanUp,
     Storage,
@@ -200,6 +201,8 @@ __all__ = [
     "RunResult",
     "Runtime",
     "Sampling",
+    "ServeOption",
+    "ServeOptions",
     "ServeRequest",
     "ServerChoice",
     "ServerKind",

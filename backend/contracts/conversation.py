@@ -87,7 +87,7 @@ class ConversationPage(Contract):
 
 
 class AnswerNews(Contract):
-    """An answer at one moment of its being written: whole, so that a reader may miss any of them."""
+    """An answer at one moment of its being written: whole, so a reader may miss any of them."""
 
     turn: Turn
     elapsed_s: float
@@ -97,6 +97,8 @@ class AnswerNews(Contract):
     tokens_per_s: float | None = None
     """So far."""
     ttft_s: float | None = None
+    reasoning_s: float | None = None
+    """From the first reasoning to the first text; None while there is only one of them."""
     waiting: Text | None = None
     """What it waits for before it can be asked: its server's start, or the answer beside it where
     memory does not allow both servers."""

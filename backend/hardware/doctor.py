@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from backend.chat.servers.check import check_servers
 from backend.hardware.check import Check, warn
 from backend.hardware.gpu import list_gpus
 from backend.hardware.host import group_memory, host_memory
@@ -31,21 +32,15 @@ from backend.hardware.service_checks import (
 from backend.hardware.software_checks import (
     REPORTED_PACKAGES,
     check_modelopt,
-    check_servers,
     check_tensorrt,
     check_torch,
     installed,
     version,
 )
+from backend.settings import Settings
 
 
-def run(
-    home: Path,
-    database_url: str = "",
-    hub: bool = False,
-    host: str = "127.0.0.1",
-    port: int = 7860,
-) -> list[Check]:
+def run(settings: Settings, hub: bool = False) -> list[Check]:
     """Look at everything; `hub` also asks huggingface.co about gated models. Never raises."""
     gpus = list_gpus()
     software = installed()
@@ -54,14 +49,14 @@ def run(
         ("gpu", lambda: check_gpus(gpus)),
         ("driver", lambda: check_driver(gpus)),
         ("memory", lambda: check_memory(gpus, host_memory(), group_memory())),
-        ("disk", lambda: check_disk(home)),
+        ("disk", lambda: check_disk(settings.home)),
         ("torch", lambda: check_torch(software, gpus)),
         ("tensorrt", lambda: check_tensorrt(software, gpus)),
         ("modelopt", lambda: check_modelopt(software)),
-        ("tensorrt_llm", lambda: check_servers(software, gpus)),
-        ("home", lambda: check_home(home)),
-        ("database", lambda: check_database(home, database_url)),
-        ("port", lambda: check_port(host, port)),
+        ("servers", lambda: check_servers(settings, gpus)),
+        ("home", lambda: check_home(settings.home)),
+        ("database", lambda: check_database(settings.home, settings.database_url)),
+        ("port", lambda: check_port(settings.host, settings.port)),
         ("docker", check_docker),
         ("hub_token", check_hub_token),
     ]

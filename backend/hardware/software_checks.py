@@ -1,7 +1,6 @@
 """The doctor's look at what is installed. Versions come from metadata: nothing is imported."""
 
 import re
-import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -35,8 +34,6 @@ class Installed:
     rtx_bindings: str | None
     rtx_library: str | None
     """Version in the name of TensorRT for RTX's shared library."""
-    tensorrt_llm: str | None
-    vllm: str | None
 
 
 def installed() -> Installed:
@@ -49,8 +46,6 @@ def installed() -> Installed:
         tensorrt=version("tensorrt") if find_spec("tensorrt") else None,
         rtx_bindings=version(RTX_BINDINGS) or version("tensorrt-rtx"),
         rtx_library=_rtx_library(),
-        tensorrt_llm=version("tensorrt_llm") or _command("trtllm-serve"),
-        vllm=version("vllm") or _command("vllm"),
     )
 
 
@@ -134,23 +129,6 @@ def check_modelopt(software: Installed) -> Check:
     return ok(name, f"ModelOpt {software.modelopt}")
 
 
-def check_servers(software: Installed, gpus: tuple[Gpu, ...]) -> Check:
-    """TensorRT-LLM, which large language models are served with on a GPU."""
-    name = "tensorrt_llm"
-    if software.tensorrt_llm is not None:
-        return ok(name, f"TensorRT-LLM {software.tensorrt_llm}")
-    if software.vllm is not None:
-        return ok(name, f"not installed; vLLM {software.vllm} can serve instead")
-    if not gpus:
-        return ok(name, "not installed, and of no use without a GPU")
-    return warn(
-        name,
-        "neither TensorRT-LLM nor vLLM is installed; chat runs in transformers, more slowly",
-        "Run the studio in NVIDIA's container nvcr.io/nvidia/tensorrt-llm/release, or install"
-        " vLLM: pip install -e '.[vllm]'",
-    )
-
-
 def _torch_cuda() -> str | None:
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
@@ -174,7 +152,3 @@ def _rtx_library() -> str | None:
             for file in sorted(Path(folder).glob("libtensorrt_rtx.so.*")):
                 return file.name.removeprefix("libtensorrt_rtx.so.")
     return None
-
-
-def _command(name: str) -> str | None:
-    return "(a command of another environment)" if shutil.which(name) else None

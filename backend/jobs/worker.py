@@ -249,6 +249,7 @@ def _work(settings: Settings, name: str, gpu: int) -> NoReturn:
             row = store.find(job_id)
             if row is not None:
                 queue.requeue(row)
+        servers.stop_all()
         store.forget_worker(name)
         os._exit(0)
 

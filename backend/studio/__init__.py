@@ -4,10 +4,12 @@
 exist. The owner None is the machine's own user at the command line, who sees all.
 """
 
+from backend.chat.client.capabilities import MAX_CHARACTERS, sampling_ranges
+from backend.chat.client.capabilities import TITLES as SERVER_TITLES
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
-from backend.studio.chat import Chat
+from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
 from backend.studio.disk import Disk
 from backend.studio.engines import Engines
@@ -16,8 +18,18 @@ from backend.studio.machine import Machine, studio_version
 from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
+from backend.studio.serving import Serving
 
-__all__ = ["MAX_SEED", "Studio", "part_name", "random_seed", "studio_version"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "MAX_SEED",
+    "SERVER_TITLES",
+    "Studio",
+    "part_name",
+    "random_seed",
+    "sampling_ranges",
+    "studio_version",
+]
 
 
 class Studio:
@@ -34,10 +46,12 @@ class Studio:
         self.engines = Engines(self.desk, self.models)
         self.pictures = Pictures(self.desk, self.models, self.engines)
         self.networks = Networks(self.desk)
-        self.chat = Chat(self.desk)
+        self.chat = Conversations(self.desk)
+        self.serving = Serving(self.desk, self.chat)
         self.disk = Disk(self.desk)
         self.machine = Machine(self.desk)
 
     def close(self) -> None:
+        self.chat.close()
         self.desk.follower.close()
         self.desk.queue.close()

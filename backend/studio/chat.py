@@ -35,13 +35,18 @@ class Chat:
         """The language models on this machine."""
         return list_language_models(self._desk.settings)
 
+    def find(self, model: str, owner: str | None) -> LanguageModel:
+        """Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED,
+        MODEL_FILES_CORRUPTED."""
+        self._check_place(model, owner)
+        return find_language_model(self._desk.settings, model)
+
     def choices(self, model: str, owner: str | None) -> tuple[ServerChoice, ...]:
         """Which servers can serve it here, and why not the others.
 
         Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED.
         """
-        self._check_place(model, owner)
-        found = find_language_model(self._desk.settings, model)
+        found = self.find(model, owner)
         return choices_for(self._desk.settings, found, this_machine(self._desk.settings))
 
     def serve(self, request: ServeRequest, owner: str | None) -> str:

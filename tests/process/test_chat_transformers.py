@@ -30,7 +30,7 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.settings import Settings
 from backend.studio import Studio
-from tests.support import OWNER, PATIENCE_S, Worker, await_phase, until
+from tests.support import OWNER, PATIENCE_S, WarmWorker, Worker, await_phase, until
 from tests.tiny_llama import make_tiny_llama
 
 ASKED = ServeRequest(model="tiny", kind=ServerKind.TRANSFORMERS)
@@ -233,12 +233,32 @@ def test_unloading_ends_it(house: House, served: ServerStatus) -> None:
     assert isinstance(end, Failed) and end.error.code is Code.SERVER_UNREACHABLE
 
 
-def test_it_dies_with_the_worker(house: House) -> None:
+def test_stop_while_it_starts_cancels_the_job(house: House) -> None:
     job = house.chat.serve(ASKED, OWNER)
     await_phase(house.studio, job, "server_starting")
     pids = until(house.pids, "its processes")
     with pytest.raises(StudioError) as refusal:
         house.chat.endpoint(KEY)
     assert refusal.value.code is Code.SERVER_NOT_READY
+    house.chat.stop(KEY)
+    assert house.studio.jobs.wait(job, OWNER, PATIENCE_S).state is JobState.CANCELLED
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_it_goes_with_its_worker_and_a_start_goes_on_in_the_next(house: House) -> None:
+    """Told to end, the worker has ended its servers when it has gone; killed, the guard does."""
     house.worker.kill()
+    first = WarmWorker(house.settings)
+    job = house.chat.serve(ASKED, OWNER)
+    await_phase(house.studio, job, "server_starting")
+    pids = until(house.pids, "its processes")
+    assert first.stop() == 0
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    second = WarmWorker(house.settings)
+    try:
+        assert house.studio.jobs.wait(job, OWNER, PATIENCE_S).state is JobState.SUCCEEDED
+        until(house.ready, "the server in the worker's report")
+        pids = until(house.pids, "its processes")
+    finally:
+        second.kill()
     until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "the end of the server")

@@ -27,7 +27,8 @@ from backend.contracts import (
     Thinking,
     Usage,
 )
-from backend.errors import Code, StudioError
+from backend.errors import Code, ErrorInfo, StudioError
+from backend.language import LANGUAGES
 from backend.settings import Settings
 from tests.chat_server import StandIn, running
 from tests.conftest import free_port
@@ -80,7 +81,15 @@ def reasoning_of(events: list[ChatEvent]) -> str:
 
 def failure(events: list[ChatEvent]) -> Failed:
     assert isinstance(events[-1], Failed), events[-1]
+    explained(events[-1].error)
     return events[-1]
+
+
+def explained(info: ErrorInfo) -> None:
+    """A reader of either language is told what happened and what to do."""
+    english, korean = (f"{info.message(each)} {info.hint(each)}" for each in LANGUAGES)
+    assert english != korean
+    assert not {"{", "}"} & set(info.hint("en") + info.hint("ko"))
 
 
 @pytest.mark.parametrize("kind", OWN)
@@ -316,6 +325,7 @@ def test_the_owners_outside_server() -> None:
     def refused(server: StandIn, **settings: Any) -> Code:
         with pytest.raises(StudioError) as refusal:
             found(server, **settings)
+        explained(refusal.value.info)
         return refusal.value.code
 
     with running(StandIn(ServerKind.OUTSIDE, key="secret")) as server:

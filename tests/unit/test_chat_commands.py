@@ -1,18 +1,28 @@
 """Commands of servers, from the options that two releases of each are recorded to take."""
 
+import ast
 import json
 import sys
 from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 
-from backend.chat.servers.commands import Launch, in_container, trtllm, vllm
-from backend.chat.servers.kinds import find_container
+from backend.chat.servers.commands import QUIET, Launch, in_container, trtllm, vllm
+from backend.chat.servers.kinds import (
+    TRANSFORMERS_OPTIONS,
+    TRANSFORMERS_RELEASE,
+    find_container,
+    learn,
+)
 from backend.chat.servers.options import Program, options_of, parse_options, program_of
 from backend.chat.servers.plan import Plan, make_plan
 from backend.contracts import LanguageModel, ServeRequest, ServerKind
 from backend.errors import Code, StudioError
+from backend.jobs.context import JobCancelled
 from backend.language import Text
 from backend.settings import Settings
 from tests.support import ROOT
@@ -133,6 +143,77 @@ def test_options_are_asked_once_for_a_program_and_again_when_it_changes(tmp_path
     with pytest.raises(StudioError) as refusal:
         read()
     assert refusal.value.code is Code.SERVER_START_FAILED
+
+
+def test_a_question_for_options_can_be_cancelled(tmp_path: Path) -> None:
+    script = tmp_path / "server"
+    begun = tmp_path / "begun"
+    script.write_text(
+        f"#!{sys.executable}\nimport os, pathlib, signal\n"
+        f"pathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\nsignal.pause()\n"
+    )
+    script.chmod(0o755)
+
+    def cancelled() -> None:
+        if begun.is_file() and begun.read_text():
+            raise JobCancelled
+
+    with pytest.raises(JobCancelled):
+        options_of(
+            Settings(home=tmp_path), program_of(str(script)), (("--help",),), "--port", cancelled
+        )
+    assert not psutil.pid_exists(int(begun.read_text()))
+
+
+def test_the_installed_transformers_is_not_asked_what_it_takes(tmp_path: Path) -> None:
+    """That its release takes them is read from its source; asking it takes seconds."""
+    assert version("transformers") == TRANSFORMERS_RELEASE
+    spec = find_spec("transformers")
+    assert spec is not None and spec.origin is not None
+    source = (Path(spec.origin).parent / "cli" / "serve.py").read_text()
+    arguments = {
+        f"--{argument.arg.replace('_', '-')}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+        for argument in node.args.args
+    }
+    assert arguments >= TRANSFORMERS_OPTIONS
+    settings = Settings(home=tmp_path)
+    _, options = learn(settings, ServerKind.TRANSFORMERS)
+    assert options == TRANSFORMERS_OPTIONS
+    assert not (tmp_path / "servers").exists(), "nothing was asked"
+
+
+def test_no_server_looks_for_newer_releases(tmp_path: Path) -> None:
+    """huggingface_hub does so at the start of `transformers`, asked for its options or to serve."""
+    name = "HF_HUB_DISABLE_UPDATE_CHECK"
+    assert QUIET[name] == "1"
+    script = tmp_path / "server"
+    script.write_text(
+        f"#!{sys.executable}\nimport os\nprint('--port --quiet-' + os.environ[{name!r}])\n"
+    )
+    script.chmod(0o755)
+    told = options_of(Settings(home=tmp_path), program_of(str(script)), (("--help",),), "--port")
+    assert told == {"--port", "--quiet-1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "field"),
+    [
+        (ServerKind.VLLM, {"context_tokens": 131073}, "context_tokens"),
+        (ServerKind.VLLM, {"context_tokens": 0}, "context_tokens"),
+        (ServerKind.VLLM, {"parallel": 257}, "parallel"),
+        (ServerKind.TRANSFORMERS, {"parallel": 2}, "parallel"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused(
+    kind: ServerKind, limits: dict[str, int], field: str
+) -> None:
+    request = ServeRequest(model="x", kind=kind, **limits)
+    with pytest.raises(StudioError) as refusal:
+        make_plan(Settings(), request, MODEL, 2**40)
+    assert refusal.value.code is Code.SAMPLING_OUT_OF_RANGE
+    assert field in refusal.value.info.message("ko")
 
 
 def test_both_styles_of_help_are_read() -> None:

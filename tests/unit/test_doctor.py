@@ -11,11 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from backend.chat.servers.check import check_servers
+from backend.chat.servers.kinds import missing
 from backend.hardware import doctor, host, machine_checks, service_checks, software_checks
 from backend.hardware.gpu import list_gpus
 from backend.hardware.host import GroupMemory
 from backend.hardware.software_checks import Installed
 from backend.hardware.trouble import TROUBLES, recognise, remedy
+from backend.settings import Settings
 from tests.unit import machines
 
 SPARK = host.parse_meminfo(machines.GB10_MEMINFO)
@@ -28,8 +31,6 @@ SOFTWARE = Installed(
     tensorrt=None,
     rtx_bindings="1.7.1.116",
     rtx_library="1.7.1",
-    tensorrt_llm=None,
-    vllm=None,
 )
 
 
@@ -39,13 +40,13 @@ def no_token(monkeypatch):
 
 
 def test_the_doctor_looks_at_everything_and_every_worry_has_a_hint(tmp_path):
-    checks = doctor.run(tmp_path / "not yet" / "there", port=0)
+    checks = doctor.run(Settings(home=tmp_path / "not yet" / "there", port=0))
     names = [check.name for check in checks]
     assert len(names) == len(set(names))
     assert {
         "python", "driver", "memory", "disk", "torch", "tensorrt", "tensorrt_rtx",
-        "tensorrt_edition", "modelopt", "tensorrt_llm", "home", "database", "port", "docker",
-        "hub_token",
+        "tensorrt_edition", "modelopt", "tensorrt_llm", "vllm", "transformers", "home",
+        "database", "port", "docker", "hub_token",
     } <= set(names)  # fmt: skip
     assert all(check.detail for check in checks)
     assert all(bool(check.hint) == (check.status != "ok") for check in checks)
@@ -53,7 +54,7 @@ def test_the_doctor_looks_at_everything_and_every_worry_has_a_hint(tmp_path):
 
 def test_a_check_that_falls_over_becomes_a_warning(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "check_docker", lambda: 1 / 0)
-    (docker,) = [check for check in doctor.run(tmp_path) if check.name == "docker"]
+    (docker,) = [check for check in doctor.run(Settings(home=tmp_path)) if check.name == "docker"]
     assert docker.status == "warn"
     assert "ZeroDivisionError" in docker.detail
 
@@ -64,7 +65,9 @@ def test_the_report_has_versions_and_neither_secret_nor_name(monkeypatch, tmp_pa
     monkeypatch.setattr(getpass, "getuser", lambda: "ada")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_secret")
-    checks = doctor.run(home / "studio", database_url="postgresql://ada:hush@127.0.0.1:1/studio")
+    checks = doctor.run(
+        Settings(home=home / "studio", database_url="postgresql://ada:hush@127.0.0.1:1/studio")
+    )
     text = json.dumps(doctor.report(Path("/mnt/ada/studio"), checks))
     facts = json.loads(text)
     assert facts["packages"]["torch"]
@@ -157,15 +160,37 @@ def test_tensorrt_editions(nvml, changes, statuses):
     assert " ".join(check.status for check in checks) == statuses
 
 
-def test_modelopt_and_servers():
-    gpus = list_gpus(machines.gb10())
+def test_modelopt():
     assert software_checks.check_modelopt(SOFTWARE).status == "ok"
     assert software_checks.check_modelopt(replace(SOFTWARE, modelopt=None)).status == "fail"
     newer = replace(SOFTWARE, transformers="5.15.0")
     assert software_checks.check_modelopt(newer).status == "warn"
-    assert software_checks.check_servers(SOFTWARE, ()).status == "ok"
-    assert software_checks.check_servers(SOFTWARE, gpus).status == "warn"
-    assert software_checks.check_servers(replace(SOFTWARE, vllm="0.31"), gpus).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "programs", "statuses"),
+    [
+        (False, {"transformers"}, "ok ok ok ok"),
+        (True, {"transformers"}, "warn ok ok ok"),
+        (True, {"transformers", "vllm"}, "ok ok ok ok"),
+        (True, {"trtllm-serve"}, "ok ok ok fail"),
+    ],
+)
+def test_servers_are_missing_for_the_reasons_that_the_chat_gives(
+    monkeypatch, tmp_path, gpu, programs, statuses
+):
+    programs_here = {name: str(tmp_path / name) for name in programs}
+    for file in programs_here.values():
+        Path(file).touch()
+    monkeypatch.setattr("backend.chat.servers.kinds.on_path", programs_here.get)
+    settings = Settings(home=tmp_path, trtllm_docker="no-such-docker run")
+    checks = check_servers(settings, list_gpus(machines.gb10()) if gpu else ())
+    assert " ".join(check.status for check in checks) == statuses
+    reasons = {str(kind): reason for kind, reason in missing(settings).items()}
+    for check in checks:
+        if check.name in reasons:
+            assert check.detail.startswith(reasons[check.name].render())
+            assert bool(check.hint) == (check.status != "ok")
 
 
 def test_a_home_that_cannot_be_written(monkeypatch, tmp_path):

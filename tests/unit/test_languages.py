@@ -72,7 +72,7 @@ def test_every_error_has_a_message_and_a_hint() -> None:
 
 
 def test_every_text_is_used() -> None:
-    scripts = "".join(file.read_text() for file in (ROOT / "assets" / "js").glob("*.js"))
+    scripts = "".join(file.read_text() for file in (ROOT / "assets" / "js").rglob("*.js"))
     patterns = [
         re.compile(re.escape(text).replace(r"\*", r"[\w.]+"))
         for text in texts_in_sources()

@@ -1,13 +1,30 @@
 """What is kept on disk, and that a clean-up deletes what was shown and nothing else."""
 
+import json
+import time
 from pathlib import Path
 
 import pytest
 
-from backend.contracts import EngineRequest, Precision, Runtime, StorageItem, StorageKind
+from backend.chat.models import MANIFEST, SIMULATION
+from backend.contracts import (
+    Endpoint,
+    EngineRequest,
+    MemorySample,
+    Precision,
+    Runtime,
+    ServeRequest,
+    ServerKind,
+    ServerPhase,
+    ServerStatus,
+    StorageItem,
+    StorageKind,
+    WorkerStatus,
+)
 from backend.storage import OutsideError, remove
 from backend.studio import Studio
 from tests.support import OWNER, request
+from tests.tiny_llama import make_tiny_llama
 
 REPO = "black-forest-labs/FLUX.1-dev"
 COMMIT = "1" * 40
@@ -155,3 +172,87 @@ def test_nothing_outside_the_home_folder_can_go(studio: Studio, hub: Path, tmp_p
         with pytest.raises(OutsideError):
             remove(studio.settings, path)
     assert outside.exists()
+
+
+def language_models(studio: Studio, hub: Path) -> None:
+    """A checkpoint with its simulation, another one, a model in the hub's cache, and leftovers."""
+    home = studio.settings.home
+    source = make_tiny_llama(home / "checkpoints" / "mine")
+    make_tiny_llama(home / "checkpoints" / "other")
+    copy = make_tiny_llama(home / "simulated_checkpoints" / "mine-simulated-0")
+    told = {"label": SIMULATION, "algorithm": "FP8", "source": str(source)}
+    (copy / MANIFEST).write_text(json.dumps(told))
+    put(home / "simulated_checkpoints" / ".other.part" / "weights", 5)
+    put(home / "servers" / "options.json", 9)
+    snapshot = hub / "models--maker--talker" / "snapshots" / COMMIT
+    make_tiny_llama(snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(COMMIT)
+
+
+def serving(studio: Studio, *models: str) -> None:
+    """A worker reports that it serves these."""
+    servers = tuple(
+        ServerStatus(
+            key=f"{model}/transformers",
+            phase=ServerPhase.READY,
+            endpoint=Endpoint(kind=ServerKind.TRANSFORMERS, url="", model_id="", model=model),
+            command="",
+            pid=1,
+            started_at=0,
+        )
+        for model in models
+    )
+    memory = MemorySample(kind="cpu", total_bytes=1, used_bytes=0, process_bytes=0, taken_at=0)
+    studio.desk.store.report_worker(
+        WorkerStatus(
+            name="w",
+            pid=1,
+            device="CPU",
+            alive=True,
+            budget_bytes=1,
+            memory=memory,
+            resident=(),
+            servers=servers,
+            seen_at=time.time(),
+        )
+    )
+
+
+def test_language_models_go_unless_they_are_served_or_asked_for(studio: Studio, hub: Path) -> None:
+    language_models(studio, hub)
+    free = {name: item for name, item in items(studio).items() if item.kept is None}
+    assert {
+        "checkpoints:mine",
+        "checkpoints:other",
+        "simulated:mine-simulated-0",
+        "leftovers:.other.part",
+        "servers:options.json",
+        "hub:maker/talker",
+    } <= free.keys()
+    serving(studio, "mine-simulated-0", "maker/talker")
+    job = studio.chat.serve(ServeRequest(model="other", kind=ServerKind.TRANSFORMERS), OWNER)
+    shown = items(studio)
+    reasons = {name: item.kept.render() for name, item in shown.items() if item.kept}
+    assert reasons == {
+        "checkpoints:mine": "The server mine-simulated-0/transformers runs on a copy of it.",
+        "checkpoints:other": "In use by a job that waits or runs.",
+        "simulated:mine-simulated-0": "Served now, by mine-simulated-0/transformers.",
+        "leftovers:.other.part": "In use by a job that waits or runs.",
+        "servers:options.json": "Servers are running.",
+        "hub:maker/talker": "Served now, by maker/talker/transformers.",
+    }
+    studio.jobs.cancel(job, OWNER)
+    serving(studio)
+    done = studio.disk.clean_up(tuple(item.key for item in shown.values()), OWNER)
+    assert {f"{item.kind}:{item.name}" for item in done.gone} >= reasons.keys()
+    assert not list((studio.settings.home / "checkpoints").iterdir())
+    assert not (hub / "models--maker--talker").exists()
+    assert (hub / "models--somebody--else").exists()
+
+
+def test_a_model_that_is_being_fetched_stays(studio: Studio, hub: Path) -> None:
+    language_models(studio, hub)
+    studio.chat.serve(ServeRequest(model="maker/talker", kind=ServerKind.TRANSFORMERS), OWNER)
+    kept = items(studio)["hub:maker/talker"].kept
+    assert kept and kept.key == "storage.in_use"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradio.events import api
 
 from ui.access import FileKeys
+from ui.api.chat import chat_endpoints
 from ui.api.engines import engine_endpoints
 from ui.api.follow import follower
 from ui.api.jobs import job_endpoints
@@ -28,6 +29,7 @@ def public_api(studio: "Studio", keys: FileKeys) -> None:
         *picture_endpoints(studio, follow),
         *engine_endpoints(studio, follow),
         *network_endpoints(studio, follow),
+        *chat_endpoints(studio),
     ):
         followed.__annotations__["return"] = dict[str, Any]  # of each yield, for the schema
         api(followed, api_name=followed.__name__, concurrency_limit=WAITING_CALLS)

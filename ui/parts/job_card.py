@@ -137,12 +137,13 @@ def _length(phase: PhaseView, now: float) -> float:
 
 
 def _numbers(job: JobSnapshot, language: str) -> str:
-    shown = [("variant", variant_name(job.variant))]
+    served = job.kind == JobKind.SERVE
+    shown = [] if served else [("variant", variant_name(job.variant))]
     if job.steps_per_s:
         in_bytes = job.phase in BYTE_PHASES
         speed = human_bytes(job.steps_per_s) if in_bytes else f"{job.steps_per_s:.1f} it"
         shown.append(("speed", f"{speed}/s"))
-    if job.peak_memory_bytes:
+    if job.peak_memory_bytes and not served:
         shown.append(("peak", human_bytes(job.peak_memory_bytes)))
     cells = "".join(
         f"<div><dt>{esc(t(f'page.metric.{key}', language))}</dt><dd>{esc(value)}</dd></div>"

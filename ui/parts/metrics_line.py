@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from backend.contracts import GenerateMetrics, JobSnapshot, Runtime
+from backend.contracts import GenerateMetrics, JobSnapshot, Runtime, ServerKind
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
 from ui.parts.markup import esc
@@ -14,13 +14,26 @@ RUNTIME_NAMES = {
 }
 
 
+SERVER_NAMES = {
+    ServerKind.TENSORRT_LLM: "TensorRT-LLM",
+    ServerKind.CONTAINER: "TensorRT-LLM (container)",
+    ServerKind.VLLM: "vLLM",
+    ServerKind.TRANSFORMERS: "transformers",
+    ServerKind.OUTSIDE: "OpenAI API",
+}
+
+
 class Figure(BaseModel):
     name: str
     value: str
 
 
 def variant_name(variant: str) -> str:
-    """`model/precision/runtime` as people read it; of a job about a model's files, the model."""
+    """`model/precision/runtime` or `model/server` as people read it; of a job about a model's
+    files, the model. A model may be a repository or a folder, with slashes of its own."""
+    served, _, server = variant.rpartition("/")
+    if server in SERVER_NAMES:
+        return f"{served.rpartition('/')[2]} · {SERVER_NAMES[ServerKind(server)]}"
     model, *rest = variant.rsplit("/", 2)
     if len(rest) < len(("precision", "runtime")):
         return model

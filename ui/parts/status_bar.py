@@ -5,6 +5,8 @@ from backend.contracts import (
     GpuSample,
     MemorySample,
     ResidentModel,
+    ServerPhase,
+    ServerStatus,
     StudioStatus,
     WorkerStatus,
 )
@@ -13,6 +15,7 @@ from ui.document import THEMES
 from ui.i18n import LANGUAGE_NAMES, t
 from ui.parts.markup import button, esc, icon
 from ui.parts.metrics_line import variant_name
+from ui.parts.server_card import held, label_of, name_of
 
 
 def status_bar(status: StudioStatus, language: str) -> str:
@@ -24,7 +27,8 @@ def status_bar(status: StudioStatus, language: str) -> str:
         f'<span class="s-device" title="{esc(worker.device)}">{esc(worker.device)}</span>'
         f"{_worker_state(worker, language)}{_meter(worker, language)}"
         f"{_gpu(worker.gpu)}"
-        f"{_residents(worker.resident, language)}{_queue(status, language)}"
+        f"{_residents(worker.resident, language)}{_servers(status, language)}"
+        f"{_queue(status, language)}"
     )
 
 
@@ -108,6 +112,33 @@ def _residents(residents: tuple[ResidentModel, ...], language: str) -> str:
         )
     return (
         f'<ul class="s-chips" aria-label="{esc(t("page.memory.resident", language))}">{chips}</ul>'
+    )
+
+
+def _servers(status: StudioStatus, language: str) -> str:
+    """Of all workers: a server is asked by whoever chats, wherever it runs."""
+    servers = [one for worker in status.workers if worker.alive for one in worker.servers]
+    chips = "".join(_server(one, language) for one in servers)
+    label = esc(t("page.servers.title", language))
+    return f'<ul class="s-chips" id="status-servers" aria-label="{label}">{chips}</ul>'
+
+
+def _server(server: ServerStatus, language: str) -> str:
+    name, phase = name_of(server), t(f"page.servers.phase.{server.phase}", language)
+    stop = button(
+        t("page.servers.stop", language, server=variant_name(server.key)),
+        "server-stop",
+        symbol="close",
+        compact=True,
+        key=server.key,
+        confirm=t("page.servers.stop_word", language),
+    )
+    said = "" if server.phase is ServerPhase.READY else phase
+    memory = held(server, language) if server.phase.is_live else ""
+    return (
+        f'<li class="s-chip" data-key="{esc(server.key)}" data-phase="{esc(server.phase)}" '
+        f'title="{esc(f"{variant_name(server.key)}: {phase}")}"><b>{esc(name)}</b>'
+        f"{label_of(server, language)}<small>{esc(f'{said} {memory}'.strip())}</small>{stop}</li>"
     )
 
 

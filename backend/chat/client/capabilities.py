@@ -68,6 +68,12 @@ CAPABILITIES: dict[ServerKind, Capabilities] = {
 nothing more is known."""
 
 
+def sampling_ranges(kind: ServerKind) -> dict[str, tuple[float, float]]:
+    """The fields of `Sampling` that a server takes, with the least and the greatest value of those
+    that are numbers."""
+    return {name: RANGES.get(name, (0, 0)) for name in sorted(CAPABILITIES[kind].fields)}
+
+
 def given(sampling: Sampling) -> dict[str, Any]:
     """The fields that are asked for."""
     fields = sampling.model_dump(exclude_none=True)

@@ -15,13 +15,14 @@ HOST = "127.0.0.1"
 QUIET = {
     "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "HF_HUB_OFFLINE": "1",
     "PYTHONUNBUFFERED": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "TRTLLM_NO_USAGE_STATS": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
-"""No telemetry, no hub: all files are here."""
+"""No telemetry, no look for newer releases, no hub: all files are here."""
 MIN_BATCHED_TOKENS = 2048
 
 

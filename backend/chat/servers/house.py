@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from backend.chat.client.capabilities import TITLES
 from backend.chat.fetch import bring_language_model
 from backend.chat.models import find_language_model
 from backend.chat.servers import kinds
@@ -23,7 +24,8 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.hardware import memory
 from backend.hardware.gpu import list_gpus
-from backend.jobs.context import JobContext
+from backend.jobs.context import JobCancelled, JobContext
+from backend.language import text
 from backend.models.pool import ModelPool
 from backend.settings import Settings
 
@@ -54,11 +56,12 @@ def plan_of(settings: Settings, request: ServeRequest, gpu: int = 0) -> Plan:
     """What the request amounts to on this machine.
 
     Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED,
-    SERVER_NOT_FOUND, SERVER_UNSUITABLE.
+    SERVER_NOT_FOUND, SERVER_UNSUITABLE, SAMPLING_OUT_OF_RANGE.
     """
     model = find_language_model(settings, request.model)
     if request.kind not in kinds.SERVERS:
-        raise StudioError(Code.INVALID_REQUEST, problem=f"{request.kind} is not started here")
+        problem = text("server.not_started", server=TITLES[request.kind])
+        raise StudioError(Code.INVALID_REQUEST, problem=problem)
     machine = this_machine(settings, gpu)
     plan = make_plan(settings, request, model, machine.total_bytes)
     reason = why_not(request.kind, model, machine, plan.total_bytes)
@@ -177,6 +180,8 @@ def serve(
         request = request.model_copy(update={"model": brought["model"]})
     plan = plan_of(settings, request, running.gpu)
     running.check_new(plan.key)
+    context.report(f"server_{ServerPhase.STARTING}")
+    kinds.learn(settings, plan.kind, context.check)
     held = ExitStack()
     held.enter_context(context.memory(pool, plan.key, plan.total_bytes))
     server = running.start(plan, held.close)
@@ -191,4 +196,6 @@ def serve(
         raise
     if status.phase is ServerPhase.FAILED and status.error is not None:
         raise StudioError(status.error.code, status.error.detail, **status.error.values)
+    if status.phase is ServerPhase.STOPPED:
+        raise JobCancelled
     return status.model_dump(mode="json")

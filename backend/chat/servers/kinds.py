@@ -22,6 +22,10 @@ from backend.settings import Settings
 
 DOCKER_S = 10.0
 TRTLLM_COMMAND = "trtllm-serve"
+TRANSFORMERS_RELEASE = "5.14.1"
+TRANSFORMERS_OPTIONS = frozenset({"--host", "--port", "--device"})
+"""Those of its options that are used. The release that the studio installs is not asked for them:
+that takes as long as starting it."""
 Found = Program | Text
 """The program, or why it is not there."""
 
@@ -66,7 +70,9 @@ def find_transformers(settings: Settings) -> Found:
     found = on_path("transformers")
     if found is None or version("uvicorn") is None:
         return text("server.no_program", program="transformers serve")
-    return program_of(found)
+    beside = Path(found).parent == Path(sys.executable).parent
+    known = beside and version("transformers") == TRANSFORMERS_RELEASE
+    return program_of(found, TRANSFORMERS_OPTIONS if known else None)
 
 
 def find_container(settings: Settings) -> Found:
@@ -138,21 +144,33 @@ def missing(settings: Settings) -> dict[ServerKind, Text]:
     return {kind: reason for kind, reason in found.items() if isinstance(reason, Text)}
 
 
-def launch(settings: Settings, plan: Plan, port: int, name: str) -> Launch:
-    """The process that serves `plan` at `port`; `name` is that of its container, where it is in
-    one. Asks the program for its options, which takes a while the first time.
+def learn(
+    settings: Settings, kind: ServerKind, check: Callable[[], None] = lambda: None
+) -> tuple[Program, frozenset[str]]:
+    """The program of a kind and its options, for which it is asked the first time: that takes a
+    while, and `check` ends it by raising.
 
-    Raises StudioError SERVER_NOT_FOUND, SERVER_START_FAILED, SETTING_INVALID.
+    Raises StudioError SERVER_NOT_FOUND, SERVER_START_FAILED.
     """
-    server = SERVERS[plan.kind]
+    server = SERVERS[kind]
     program = server.find(settings)
     if isinstance(program, Text):
         raise StudioError(Code.SERVER_NOT_FOUND, server=server.title, reason=program)
-    boxed = plan.kind is ServerKind.CONTAINER
-    asked = _boxed(settings, program) if boxed else program
-    options = options_of(settings, asked, server.help, needed="--port")
-    made = server.build(program, options, plan, port, settings.home / "servers")
-    return commands.in_container(settings, made, plan, name) if boxed else made
+    asked = _boxed(settings, program) if kind is ServerKind.CONTAINER else program
+    return program, options_of(settings, asked, server.help, "--port", check)
+
+
+def launch(settings: Settings, plan: Plan, port: int, name: str) -> Launch:
+    """The process that serves `plan` at `port`; `name` is that of its container, where it is in
+    one.
+
+    Raises what `learn` raises, and StudioError SETTING_INVALID.
+    """
+    program, options = learn(settings, plan.kind)
+    made = SERVERS[plan.kind].build(program, options, plan, port, settings.home / "servers")
+    if plan.kind is ServerKind.CONTAINER:
+        return commands.in_container(settings, made, plan, name)
+    return made
 
 
 def _boxed(settings: Settings, program: Program) -> Program:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.contracts import Endpoint, LanguageModel, ServeRequest, ServerKind, Thinking
+from backend.errors import Code, StudioError
 from backend.settings import Settings
 
 RUNTIME_BYTES = {
@@ -15,6 +16,7 @@ RUNTIME_BYTES = {
 """Libraries, CUDA context, activations and graphs beside weights and cache. transformers measured
 on a CPU (0.5 GiB with a tiny model); the others are guesses, not yet verified on this hardware."""
 WEIGHTS_SHARE = 1.1
+MIN_CONTEXT, MAX_PARALLEL = 256, 256
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Plan:
 
     @property
     def key(self) -> str:
-        return f"{self.model.name}/{self.kind}"
+        return key_of(self.model.name, self.kind)
+
+    @property
+    def weights_bytes(self) -> int:
+        """With what loading them leaves behind."""
+        return int(self.model.weights_bytes * WEIGHTS_SHARE)
 
     @property
     def memory_share(self) -> float:
@@ -43,15 +50,25 @@ class Plan:
         return min(0.9, max(0.01, round(self.total_bytes / self.machine_bytes, 3)))
 
 
+def key_of(model: str, kind: ServerKind) -> str:
+    """What a server is called; there is one of each."""
+    return f"{model}/{kind}"
+
+
 def make_plan(
     settings: Settings, request: ServeRequest, model: LanguageModel, machine_bytes: int
 ) -> Plan:
     """What a server gets: room for `parallel` conversations of `context_tokens`, and no more, so
-    that the rest of a memory that GPU and CPU share stays free for everything else."""
+    that the rest of a memory that GPU and CPU share stays free for everything else.
+
+    Raises StudioError SAMPLING_OUT_OF_RANGE for more than the model or the server takes.
+    """
+    most = 1 if request.kind is ServerKind.TRANSFORMERS else MAX_PARALLEL
+    least = min(MIN_CONTEXT, model.context_tokens)
+    _check("context_tokens", request.context_tokens, least, model.context_tokens)
+    _check("parallel", request.parallel, 1, most)
     context = min(model.context_tokens, request.context_tokens or settings.chat_context_tokens)
-    parallel = request.parallel or settings.chat_parallel
-    if request.kind is ServerKind.TRANSFORMERS:
-        parallel = 1
+    parallel = min(most, request.parallel or settings.chat_parallel)
     tokens = context * parallel
     cache = tokens * model.kv_bytes_per_token
     total = int(model.weights_bytes * WEIGHTS_SHARE) + cache + RUNTIME_BYTES[request.kind]
@@ -65,6 +82,11 @@ def make_plan(
         total_bytes=total,
         machine_bytes=machine_bytes,
     )
+
+
+def _check(field: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise StudioError(Code.SAMPLING_OUT_OF_RANGE, field=field, value=value, low=low, high=high)
 
 
 def endpoint_of(plan: Plan, url: str, model_id: str) -> Endpoint:

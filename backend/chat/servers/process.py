@@ -1,6 +1,7 @@
 """A server as a watched process of the worker."""
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -31,6 +32,7 @@ MEMORY_INTERVAL_S = 1.0
 GUARD_MARGIN_S = 30.0
 RESTARTS = 1
 MakeLaunch = Callable[[int], Launch]
+COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class ServerProcess:
@@ -178,9 +180,10 @@ class ServerProcess:
 
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
-            if line.strip():
+            words = COLOURS.sub("", line).rstrip()
+            if words:
                 with self._changed:
-                    self._log.append(line.rstrip()[:LINE_CHARACTERS])
+                    self._log.append(words[:LINE_CHARACTERS])
 
     def _follow(
         self, guard: "subprocess.Popen[str]", port: int, launch: Launch

@@ -1,0 +1,58 @@
+// Which server answers in each column, and what the page knows of it.
+import { get } from "../server.js";
+import { columnOf, pickersNow } from "./columns.js";
+
+const STORE = "studio.chat.servers";
+
+let known = { options: "", servers: {}, none: "", gone: "", empty: "" };
+let looks = 0;
+
+// Looks which servers there are; answers whether that is news.
+export async function readPickers() {
+  const mine = ++looks;
+  const fresh = await get("chat/pickers");
+  if (mine !== looks) return false;
+  const news = JSON.stringify(fresh) !== JSON.stringify(known);
+  known = fresh;
+  return news;
+}
+
+export const anyReady = () => Object.values(known.servers).some(({ ready }) => ready);
+export const emptyHtml = () => known.empty;
+export const chosenServers = () => pickersNow().map((picker) => picker.value);
+export const chosenKnown = () => chosenServers().map((key) => known.servers[key]).filter(Boolean);
+
+// Fills the pickers in; `wanted` are the servers of the conversation, column by column.
+export function drawPickers(wanted = []) {
+  const kept = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+  pickersNow().forEach((picker, place) => {
+    const key = wanted[place] || picker.value || usable(kept[place], place);
+    picker.innerHTML = known.options;
+    if (key && !known.servers[key]) add(picker, key, known.gone.replace("{server}", key));
+    if (!key) add(picker, "", known.none);
+    picker.value = key;
+    drawMark(picker);
+  });
+}
+
+// The server that was asked last, else one that is ready: another one in the second column.
+function usable(last, place) {
+  const ready = Object.keys(known.servers).filter((key) => known.servers[key].ready);
+  if (ready.includes(last)) return last;
+  return ready[Math.min(place, ready.length - 1)] ?? "";
+}
+
+function add(picker, value, words) {
+  const option = new Option(words, value);
+  option.disabled = true;
+  picker.prepend(option);
+}
+
+export function drawMark(picker) {
+  const mark = columnOf(picker).querySelector(".c-mark");
+  mark.innerHTML = known.servers[picker.value]?.mark ?? "";
+}
+
+export function rememberServers() {
+  localStorage.setItem(STORE, JSON.stringify(chosenServers()));
+}
