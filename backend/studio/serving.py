@@ -90,6 +90,7 @@ class Serving:
             weights_bytes=plan.weights_bytes,
             cache_bytes=plan.cache_bytes,
             total_bytes=plan.total_bytes,
+            guessed=kind is not ServerKind.TRANSFORMERS or machine.capability is not None,
         )
 
     def _simulation(

@@ -88,6 +88,7 @@ def test_each_way_to_serve_a_model_with_what_it_takes(
     machine(SPARK)
     wide = options(studio, "tiny", parallel=8)
     assert (wide["vllm"].parallel, wide["transformers"].parallel) == (8, 1)
+    assert wide["vllm"].guessed and wide["transformers"].guessed and not one.guessed
 
 
 def test_a_simulation_is_offered_only_where_nothing_runs_the_format(

@@ -194,7 +194,7 @@ def _estimate(choice: Choice, language: str) -> str:
             rest_bytes=rest,
         )
         rows = _row("aside", human_bytes(chosen.total_bytes), parts, language)
-        if chosen.kind is not ServerKind.TRANSFORMERS:
+        if chosen.guessed:
             note = t("page.servers.guess", language)
     if options.budget_bytes:
         now = t(
