@@ -22,6 +22,8 @@ class ServeOption(Contract):
     cache_bytes: int = 0
     total_bytes: int = 0
     """What would be set aside, all in all."""
+    guessed: bool = False
+    """What its libraries take was never measured where it would run."""
 
 
 class ServeOptions(Contract):

@@ -7,7 +7,7 @@ from backend.chat.fetch import is_repository
 from backend.chat.servers import kinds
 from backend.chat.servers.house import this_machine
 from backend.chat.servers.plan import key_of, make_plan
-from backend.chat.servers.suitable import Machine, why_not
+from backend.chat.servers.suitable import BOTH, Machine, why_not
 from backend.chat.simulation import can_simulate, growth_of, simulated_folder
 from backend.contracts import (
     LanguageModel,
@@ -90,6 +90,7 @@ class Serving:
             weights_bytes=plan.weights_bytes,
             cache_bytes=plan.cache_bytes,
             total_bytes=plan.total_bytes,
+            guessed=kind is not ServerKind.TRANSFORMERS or machine.capability is not None,
         )
 
     def _simulation(
@@ -134,6 +135,8 @@ class Serving:
 def _unknown(kind: ServerKind, machine: Machine) -> ServeOption:
     """Of a model that is not here yet only this is known: whether there is such a server."""
     absent: Text | None = machine.missing.get(kind)
+    if kind in BOTH and machine.capability is None:
+        absent = text("server.needs_gpu")
     return ServeOption(
         kind=kind,
         title=kinds.SERVERS[kind].title,

@@ -16,6 +16,10 @@ from tests.unit.test_chat_simulation import fp8_checkpoint
 
 KEY = "tiny/transformers"
 READY = "#servers [data-phase=ready]"
+OFFER = """document.getElementById('server-outside').insertAdjacentHTML('afterend',
+  '<button id="offered" data-action="server-start" data-model="small-fp8" data-server="simulated">'
+  + 'Start</button>')"""
+"""What any part of the page may offer: a server at one press."""
 EVENTS = "window.told = 0; document.addEventListener('studio:servers', () => window.told++)"
 
 
@@ -134,7 +138,8 @@ def test_a_simulation_says_so_everywhere_and_is_cancelled(
     expect(page.locator("#server-transformers")).to_be_disabled()
     expect(page.locator("#server-simulated")).to_be_checked()
     assert "weights only, simulated" in kind(page, "simulated")
-    page.click("#server-go")
+    page.evaluate(OFFER)
+    page.click("#offered")
     card = page.locator("#servers [data-server]")
     expect(card.locator("header .v-simulated")).to_have_text("weights only, simulated")
     expect(card.locator("header strong")).to_have_text("small-fp8")

@@ -88,6 +88,7 @@ def test_each_way_to_serve_a_model_with_what_it_takes(
     machine(SPARK)
     wide = options(studio, "tiny", parallel=8)
     assert (wide["vllm"].parallel, wide["transformers"].parallel) == (8, 1)
+    assert wide["vllm"].guessed and wide["transformers"].guessed and not one.guessed
 
 
 def test_a_simulation_is_offered_only_where_nothing_runs_the_format(
@@ -104,10 +105,14 @@ def test_a_simulation_is_offered_only_where_nothing_runs_the_format(
     assert "transformers*" not in options(studio, "tiny")
 
 
-def test_of_a_repository_that_is_not_here_only_the_servers_are_known(studio: Studio) -> None:
+def test_of_a_repository_that_is_not_here_only_the_servers_are_known(
+    studio: Studio, machine: Callable[..., None]
+) -> None:
+    machine(None)
     found = options(studio, "maker/nothing-here")
     assert found["all"].model is None
     assert found["transformers"].possible and found["transformers"].total_bytes == 0
+    assert found["vllm"].reason.key == "server.needs_gpu"
 
 
 TRANSFORMERS, VLLM = ServerKind.TRANSFORMERS, ServerKind.VLLM

@@ -69,7 +69,6 @@ def _server(server: ServerStatus, job: JobSnapshot | None, language: str, now: f
         body = error_card(
             server.error,
             language,
-            title=t("page.servers.phase.failed", language),
             key=f"error-{server.key}",
             actions=retry,
         )

@@ -86,17 +86,17 @@ def server_form(
     """`folders` says whether the reader may name one."""
     return (
         f"<h3>{esc(t('page.servers.new', language))}</h3>"
-        f"{_models(models, choice.wanted, language)}{_other(form, folders, language)}"
+        f"{_models(models, form.model or choice.wanted, language)}{_other(form, folders, language)}"
         f"{_facts(choice, language)}{_servers(choice, language)}{_limits(form, choice, language)}"
         f"{_estimate(choice, language)}"
     )
 
 
-def _models(models: tuple[LanguageModel, ...], wanted: str, language: str) -> str:
+def _models(models: tuple[LanguageModel, ...], chosen: str, language: str) -> str:
     if not models:
         return f'<p class="e-note">{esc(t("page.servers.no_model", language))}</p>'
     items = "".join(
-        f'<option value="{esc(one.name)}"{" selected" if one.name == wanted else ""}>'
+        f'<option value="{esc(one.name)}"{" selected" if one.name == chosen else ""}>'
         f"{esc(shown_name(one.name, one.simulated))} · {esc(one.precision.partition(' (')[0])}"
         f"{esc(_simulated(one, language))} · {esc(human_bytes(one.weights_bytes))}</option>"
         for one in models
@@ -194,7 +194,7 @@ def _estimate(choice: Choice, language: str) -> str:
             rest_bytes=rest,
         )
         rows = _row("aside", human_bytes(chosen.total_bytes), parts, language)
-        if chosen.kind is not ServerKind.TRANSFORMERS:
+        if chosen.guessed:
             note = t("page.servers.guess", language)
     if options.budget_bytes:
         now = t(
