@@ -5,7 +5,17 @@ from collections.abc import Iterator
 
 from benchmarks.measure import Result
 
-NAMES = ("startup", "latency", "cancel", "overhead", "loop", "viewers", "page", "precisions")
+NAMES = (
+    "startup",
+    "latency",
+    "cancel",
+    "overhead",
+    "loop",
+    "viewers",
+    "page",
+    "precisions",
+    "chat",
+)
 
 
 def run(names: list[str]) -> Iterator[Result]:

@@ -109,7 +109,9 @@ def doctor(
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="startup, latency, cancel, overhead, loop, viewers, page, precisions"),
+        typer.Argument(
+            help="startup, latency, cancel, overhead, loop, viewers, page, precisions, chat"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
