@@ -9,7 +9,6 @@ set pace for each.
 import asyncio
 import json
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -59,8 +58,8 @@ class Seen:
     """What one reader saw of one answer."""
 
     ttft_s: float
-    rate: float
-    """Tokens after the first, over the time from the first to the end."""
+    written_s: float
+    """From the first text to the end. Both read the same tokens."""
 
 
 Ask = Callable[[], Awaitable[Seen]]
@@ -74,7 +73,6 @@ class Page:
     cookie: str
     server: str
     sampling: dict[str, Any]
-    tokens: int
 
     async def ask(self, client: httpx.AsyncClient) -> Seen:
         """In a new conversation."""
@@ -92,23 +90,23 @@ class Page:
                 news = json.loads(line.removeprefix("data: "))
                 if first is None and ("end" in news or news["text"]["blocks"]):
                     first = time.perf_counter()
-        return _seen(began, first, self.tokens)
+        return _seen(began, first)
 
 
-async def straight(client: openai.AsyncOpenAI, body: dict[str, Any], tokens: int) -> Seen:
+async def straight(client: openai.AsyncOpenAI, body: dict[str, Any]) -> Seen:
     began, first = time.perf_counter(), None
     given = {name: body[name] for name in ("model", "messages", "stream")}
     extra = {name: value for name, value in body.items() if name not in given}
     async for chunk in await client.chat.completions.create(**given, extra_body=extra):
         if first is None and chunk.choices and chunk.choices[0].delta.content:
             first = time.perf_counter()
-    return _seen(began, first, tokens)
+    return _seen(began, first)
 
 
-def _seen(began: float, first: float | None, tokens: int) -> Seen:
+def _seen(began: float, first: float | None) -> Seen:
     if first is None:
         raise RuntimeError("no text came")
-    return Seen(first - began, (tokens - 1) / (time.perf_counter() - first))
+    return Seen(first - began, time.perf_counter() - first)
 
 
 async def compare(page: Page, endpoint: Endpoint, at_once: int) -> tuple[float, float]:
@@ -126,7 +124,7 @@ async def compare(page: Page, endpoint: Endpoint, at_once: int) -> tuple[float, 
         httpx.AsyncClient(headers=headers, timeout=PATIENCE_S) as browser,
     ):
         both: tuple[Ask, Ask] = (
-            lambda: straight(client, body, page.tokens),
+            lambda: straight(client, body),
             lambda: page.ask(browser),
         )
         for ask in both:
@@ -134,12 +132,12 @@ async def compare(page: Page, endpoint: Endpoint, at_once: int) -> tuple[float, 
         for _ in range(ROUNDS):
             own, through = [await asyncio.gather(*(ask() for _ in range(at_once))) for ask in both]
             over_ms.append(1000 * (_median(through, "ttft_s") - _median(own, "ttft_s")))
-            ratios.append(_median(through, "rate") / _median(own, "rate"))
+            ratios.append(_median(own, "written_s") / _median(through, "written_s"))
     return median(over_ms), median(ratios)
 
 
 def _median(seen: list[Seen], name: str) -> float:
-    return statistics.median(getattr(each, name) for each in seen)
+    return median([getattr(each, name) for each in seen])
 
 
 @contextmanager
@@ -179,19 +177,18 @@ def serve_real(studio: Studio) -> tuple[str, Endpoint]:
 
 
 def measure() -> list[Result]:
-    from benchmarks.paced import MODEL, TOKENS
+    from benchmarks.paced import MODEL
 
     results = []
     with paced() as url, served(STUDIO_CHAT_URL=url) as (studio, address, _):
         cookie, _owner = visitor(address)
         endpoint = Endpoint(kind=ServerKind.OUTSIDE, url=url, model_id=MODEL, model=MODEL)
-        page = Page(address, cookie, "outside", {}, TOKENS)
+        page = Page(address, cookie, "outside", {})
         for at_once in (1, AT_ONCE):
             name = f"{at_once} at once, a server with a pace"
             results += _results(name, asyncio.run(compare(page, endpoint, at_once)))
         key, real = serve_real(studio)
-        sampling = {"max_tokens": REAL_TOKENS, "seed": 1}
-        page = Page(address, cookie, key, sampling, REAL_TOKENS)
+        page = Page(address, cookie, key, {"max_tokens": REAL_TOKENS, "temperature": 0})
         results += _results(f"1, {key}", asyncio.run(compare(page, real, 1)))
         results.append(Result("200 messages opened", 1000 * open_long(studio), "ms", 1000))
     return results

@@ -12,7 +12,7 @@ MODEL = "paced"
 TOKENS = 800
 TOKENS_PER_S = 200
 FIRST_S = 0.1
-WORDS = ["The", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog", "and", "**runs**", "away.\n\n"]
+WORDS = ("quick", "brown", "foxes", "jump", "over", "lazy", "dogs", "**today**.\n\n")
 Send = Any
 
 
