@@ -15,6 +15,7 @@ NAMES = (
     "viewers",
     "page",
     "precisions",
+    "chat",
 )
 
 

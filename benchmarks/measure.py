@@ -62,8 +62,9 @@ def native_request(studio: Studio, model: str = "demo-flux", **changes: Any) -> 
 
 
 @contextmanager
-def served() -> Iterator[tuple[Studio, str, "subprocess.Popen[bytes]"]]:
-    """A whole studio in a fresh home: its facade, the page's address, its first process."""
+def served(**more: str) -> Iterator[tuple[Studio, str, "subprocess.Popen[bytes]"]]:
+    """A whole studio in a fresh home, with `more` in its environment: its facade, the page's
+    address, its first process."""
     with TemporaryDirectory() as home:
         settings = Settings(home=Path(home))
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
@@ -71,7 +72,7 @@ def served() -> Iterator[tuple[Studio, str, "subprocess.Popen[bytes]"]]:
         process = subprocess.Popen(
             [sys.executable, "app.py", "serve", "--port", str(port)],
             cwd=ROOT,
-            env=environment | {"STUDIO_HOME": home},
+            env=environment | {"STUDIO_HOME": home} | more,
             stdout=subprocess.DEVNULL,
         )
         address = f"http://127.0.0.1:{port}"

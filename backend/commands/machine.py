@@ -108,7 +108,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="startup, first_token, latency, cancel, overhead, loop, viewers, page, precisions"
+            help="startup, first_token, latency, cancel, overhead, loop, viewers, page, "
+            "precisions, chat"
         ),
     ] = None,
     as_json: Json = False,

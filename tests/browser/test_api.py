@@ -26,6 +26,7 @@ ENDPOINTS = {
     "/jobs",
     "/job",
     "/cancel",
+    "/chat",
     "/models",
     "/memory",
 }

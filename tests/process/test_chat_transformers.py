@@ -14,8 +14,10 @@ import pytest
 from backend.chat.client.answer import STOPPED, Stop
 from backend.chat.client.capabilities import CAPABILITIES
 from backend.contracts import (
+    AnswerState,
     ChatEvent,
     ChatRequest,
+    ConversationSettings,
     Failed,
     Finished,
     JobState,
@@ -30,8 +32,10 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.contract.test_command_line import run
 from tests.support import OWNER, PATIENCE_S, WarmWorker, Worker, await_phase, until
 from tests.tiny_llama import make_tiny_llama
+from tests.unit.test_conversations import ending
 
 ASKED = ServeRequest(model="tiny", kind=ServerKind.TRANSFORMERS)
 KEY = "tiny/transformers"
@@ -145,6 +149,34 @@ def test_it_answers_and_counts(house: House, served: ServerStatus) -> None:
     )
     assert end.metrics.prompt_tokens == len("user: Hello\nassistant: ")
     assert end.metrics.ttft_s and end.metrics.tokens_per_s
+
+
+def test_conversations_are_answered_one_after_the_other(house: House, served: ServerStatus) -> None:
+    chat = house.studio.chat
+    settings = ConversationSettings(server=KEY, sampling=Sampling(max_tokens=8))
+    asked = [
+        (begun.id, chat.say(begun.id, OWNER, "Hello")[0].turn.id)
+        for begun in [chat.begin(settings, OWNER) for _ in range(2)]
+    ]
+    for conversation, turn in asked:
+        answered = ending(house.studio, turn).turn
+        assert (answered.state, len(answered.content)) == (AnswerState.DONE, 8)
+        assert answered.peak_memory_bytes and answered.peak_memory_bytes > 100 * 1024**2
+        used = len("user: Hello\nassistant: ") + 8
+        assert chat.context(conversation, OWNER) == (used, 2 * ENDLESS)
+    too_long = settings.model_copy(update={"system": "x" * 2 * ENDLESS})
+    begun = chat.change(asked[0][0], OWNER, settings=too_long)
+    with pytest.raises(StudioError) as refusal:
+        chat.say(begun.id, OWNER, "Hello")
+    assert refusal.value.code is Code.MESSAGE_TOO_LONG
+
+
+def test_the_command_uses_the_server_that_runs(house: House, served: ServerStatus) -> None:
+    asked = ("chat", "--model", "tiny", "--prompt", "Hello", "--max-tokens", "4")
+    status, data, _ = run(house.settings, *asked)
+    assert (status, len(data["text"]), data["server"]) == (0, 4, "transformers")
+    status, data, _ = run(house.settings, "servers", "list")
+    assert [(one["key"], one["phase"]) for one in data["servers"]] == [(KEY, "ready")]
 
 
 def test_sampling_is_done_as_asked(house: House, served: ServerStatus) -> None:

@@ -13,6 +13,7 @@ from backend.contracts import (
     JobState,
     ServeRequest,
     ServerKind,
+    ServerPhase,
     ServerStatus,
 )
 from backend.errors import Code, StudioError
@@ -62,7 +63,10 @@ class Router:
             return Route(self.outside())
         if server not in running:
             return None
-        return Route(self.house.endpoint(server), memory_bytes=running[server].memory_bytes)
+        status = running[server]
+        ready = status.phase is ServerPhase.READY
+        endpoint = status.endpoint if ready else self.house.endpoint(server)
+        return Route(endpoint, memory_bytes=status.memory_bytes)
 
     def _exchange(self, server: str, others: list[ServerStatus], owner: str) -> Route:
         if len(others) != 1:

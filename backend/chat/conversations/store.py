@@ -18,7 +18,7 @@ from backend.chat.conversations.tables import (
     turns,
 )
 from backend.chat.conversations.tree import Node, Tree
-from backend.contracts import AnswerState, ConversationPage, ConversationSettings, Turn
+from backend.contracts import AnswerState, Author, ConversationPage, ConversationSettings, Turn
 from backend.errors import Code, StudioError
 
 LOST_S = 5.0
@@ -228,8 +228,8 @@ class ConversationStore:
         """How many answers of this server are being written, by whatever process."""
         query = sa.select(turns.c.author).where(WRITING, turns.c.saved_at > time.time() - LOST_S)
         with self._engine.connect() as connection:
-            authors = [turn_author for (turn_author,) in connection.execute(query)]
-        return sum(f'"server":"{server}"' in (author or "") for author in authors)
+            authors = [Author.model_validate_json(each) for (each,) in connection.execute(query)]
+        return sum(author.server == server for author in authors)
 
     def _interrupt_lost(self) -> None:
         with self._engine.begin() as connection:
