@@ -1,8 +1,6 @@
 """The private routes of the Chat tab."""
 
-import asyncio
 import re
-import time
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -11,51 +9,20 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from backend.contracts import (
-    Conversation,
-    ConversationSettings,
-    Endpoint,
-    Sampling,
-)
-from backend.errors import Code, ErrorInfo, StudioError
+from backend.errors import Code, StudioError
 from ui.access import page_owner
+from ui.chat_sides import Asking, Outside, settled, side_of, sides_of, whole, with_twin
 from ui.chat_stream import answer_events
-from ui.i18n import language_of, t
+from ui.i18n import language_of
 from ui.parts.chat_frame import chat_frame
 from ui.parts.chat_list import conversation_list
-from ui.parts.chat_message import messages
 from ui.parts.chat_picker import meter, pickers
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
 MAX_BODY_BYTES = 64 * 1024**2
-OUTSIDE_S = 3.0
-"""How long a picker waits for the outside server to name its models."""
-OUTSIDE_KNOWN_S = 10.0
 MEDIA = {"md": "text/markdown", "json": "application/json"}
-
-
-class Asking(BaseModel):
-    """How the page asks: one server, or two side by side."""
-
-    conversation: str = ""
-    """Empty for one that begins now."""
-    servers: tuple[str, ...] = ("",)
-    system: str = ""
-    sampling: Sampling = Sampling()
-    completion: bool = False
-
-    def settings(self) -> list[ConversationSettings]:
-        return [
-            ConversationSettings(
-                server=server,
-                system=self.system,
-                sampling=self.sampling,
-                completion=self.completion,
-            )
-            for server in self.servers[:2]
-        ]
 
 
 class Saying(Asking):
@@ -110,7 +77,7 @@ def _looking(router: APIRouter, studio: "Studio") -> None:
     def read_conversation(request: Request, conversation_id: str) -> dict[str, Any]:
         """It, and the one beside it."""
         owner = page_owner(request)
-        return _whole(studio, conversation_id, owner, language_of(request))
+        return whole(studio, conversation_id, owner, language_of(request))
 
     @router.get("/conversations/{conversation_id}/meter")
     def read_meter(request: Request, conversation_id: str) -> dict[str, str]:
@@ -155,33 +122,33 @@ def _asking(router: APIRouter, studio: "Studio") -> None:
     def say(request: Request, body: Saying) -> dict[str, Any]:
         """Ask, in a new conversation where none is named; the messages that this adds."""
         owner, language = page_owner(request), language_of(request)
-        first = _settled(studio, body, owner)
+        first = settled(studio, body, owner)
         try:
             news = studio.chat.say(first, owner, body.text, body.images, body.instead_of)
         except StudioError:
             if not body.conversation:
                 studio.chat.delete(first, owner)
             raise
-        return _whole(studio, first, owner, language, news[0].turn.parent)
+        return whole(studio, first, owner, language, news[0].turn.parent)
 
     @router.post("/again")
     def again(request: Request, body: Again) -> dict[str, Any]:
         owner, language = page_owner(request), language_of(request)
-        first = _settled(studio, body, owner)
-        side = _side_of(studio, first, owner, body.turn)
+        first = settled(studio, body, owner)
+        side = side_of(studio, first, owner, body.turn)
         news = studio.chat.again(side, owner, body.turn)
-        return _whole(studio, first, owner, language, news.turn.id)
+        return whole(studio, first, owner, language, news.turn.id)
 
     @router.post("/settings")
     def settle(request: Request, body: Asking) -> dict[str, str]:
-        return {"conversation": _settled(studio, body, page_owner(request))}
+        return {"conversation": settled(studio, body, page_owner(request))}
 
     @router.post("/conversations/{conversation_id}/version")
     def choose(request: Request, conversation_id: str, body: Choosing) -> dict[str, Any]:
         owner, language = page_owner(request), language_of(request)
-        for side, turn in _with_twin(_sides(studio, conversation_id, owner), body.turn):
+        for side, turn in with_twin(sides_of(studio, conversation_id, owner), body.turn):
             studio.chat.choose(side, owner, turn)
-        return _whole(studio, conversation_id, owner, language, body.turn)
+        return whole(studio, conversation_id, owner, language, body.turn)
 
     @router.post("/answers/{turn_id}/stop")
     def stop(request: Request, turn_id: str) -> dict[str, str]:
@@ -225,96 +192,3 @@ def _keeping(router: APIRouter, studio: "Studio") -> None:
                 break
         made = await run_in_threadpool(studio.chat.import_, content, owner)
         return {"conversation": made.id}
-
-
-def _settled(studio: "Studio", body: Asking, owner: str) -> str:
-    """The id of the conversation, which from now on is asked as the page shows."""
-    first, *rest = body.settings()
-    if not body.conversation:
-        return studio.chat.begin(first, owner, rest[0] if rest else None).id
-    for side, wanted in zip(_sides(studio, body.conversation, owner), (first, *rest), strict=False):
-        if side.settings != wanted:
-            studio.chat.change(side.id, owner, settings=wanted)
-    return body.conversation
-
-
-def _sides(studio: "Studio", conversation_id: str, owner: str) -> list[Conversation]:
-    """A conversation, and the one beside it. The page names a pair by its first side."""
-    one = studio.chat.conversation(conversation_id, owner)
-    return [one, studio.chat.conversation(one.beside, owner)] if one.beside else [one]
-
-
-def _side_of(studio: "Studio", conversation_id: str, owner: str, turn_id: str) -> str:
-    """The side that a message, or a version of it that is not shown, is in."""
-    for side in _sides(studio, conversation_id, owner):
-        if any(turn_id in (turn.id, *turn.versions) for turn in side.turns):
-            return side.id
-    raise StudioError(Code.TURN_NOT_FOUND)
-
-
-def _with_twin(sides: list[Conversation], turn_id: str) -> list[tuple[str, str]]:
-    """A version of a message with the side that it is in; and of a question that was put to two
-    sides, the same version on the other one."""
-    for side in sides:
-        for place, turn in enumerate(side.turns):
-            if turn_id not in turn.versions:
-                continue
-            number = turn.versions.index(turn_id)
-            others = [one for one in sides if one is not side and turn.role == "user"]
-            twins = [
-                (one.id, one.turns[place].versions[number])
-                for one in others
-                if place < len(one.turns) and number < len(one.turns[place].versions)
-            ]
-            return [(side.id, turn_id), *twins]
-    raise StudioError(Code.TURN_NOT_FOUND)
-
-
-def _whole(
-    studio: "Studio", conversation_id: str, owner: str, language: str, since: str | None = None
-) -> dict[str, Any]:
-    """What the page draws of a conversation, from the message `since` on."""
-    sides = _sides(studio, conversation_id, owner)
-    places = [n for side in sides for n, turn in enumerate(side.turns) if turn.id == since]
-    first = places[0] if places else 0
-    return {
-        "conversation": conversation_id,
-        "title": sides[0].title or t("chat.untitled", language),
-        "settings": [side.settings.model_dump(mode="json") for side in sides],
-        "columns": [
-            {
-                "conversation": side.id,
-                "first": first,
-                "html": messages(side, first, place > 0, language),
-                "meter": meter(*studio.chat.context(side.id, owner), language),
-            }
-            for place, side in enumerate(sides)
-        ],
-    }
-
-
-class Outside:
-    """The owner's own server, asked for its models once in a while."""
-
-    def __init__(self, studio: "Studio") -> None:
-        self._studio = studio
-        self._at = float("-inf")
-        self._last: Endpoint | ErrorInfo | None = None
-
-    async def known(self) -> Endpoint | ErrorInfo | None:
-        """It, or why it cannot be asked; None where none is set."""
-        if not self._studio.settings.chat_url:
-            return None
-        if time.monotonic() - self._at > OUTSIDE_KNOWN_S:
-            self._last = await self._asked()
-            self._at = time.monotonic()
-        return self._last
-
-    async def _asked(self) -> Endpoint | ErrorInfo:
-        try:
-            return await asyncio.wait_for(self._studio.chat.outside(), OUTSIDE_S)
-        except StudioError as error:
-            return error.info
-        except asyncio.TimeoutError:
-            url = self._studio.settings.chat_url
-            return StudioError(Code.SERVER_UNREACHABLE, server=url).info

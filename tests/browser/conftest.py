@@ -17,7 +17,7 @@ from backend.settings import Settings
 from tests.conftest import free_port
 from tests.support import ROOT, environment, until
 
-PATIENCE_S = 15
+PATIENCE_S = 60
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",

@@ -142,15 +142,15 @@ def test_a_clock_runs_while_the_prompt_is_read(chat: Page) -> None:
         expect(reading).to_have_text(re.compile(r"^0\.[1-9] s|[1-9]\.\d s$"))
         server.release.set()
         expect(answers(chat).locator(".c-text")).to_have_text("Hello, world.")
+        expect(chat.locator('#chat-said[aria-live="polite"]')).to_have_text("Hello, world.")
         expect(answers(chat).locator('[data-figure="completion"] dd')).to_have_text("4")
 
 
 def test_hostile_answers_run_nothing_and_ask_for_nothing(chat: Page, studio: Server) -> None:
-    elsewhere: list[str] = []
-    chat.on(
-        "request",
-        lambda one: one.url.startswith((studio.address, "data:")) or elsewhere.append(one.url),
-    )
+    asked: list[str] = []
+    said: list[str] = []
+    chat.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    chat.on("request", lambda request: asked.append(request.url))
     chat.on("dialog", lambda dialog: pytest.fail(dialog.message))
     with running(outside(tokens=HOSTILE, reasoning=HOSTILE)):
         ask(chat, "<b onclick=pwned=1>hostile</b><img src=x onerror=pwned=1>")
@@ -163,7 +163,9 @@ def test_hostile_answers_run_nothing_and_ask_for_nothing(chat: Page, studio: Ser
     assert chat.locator(".c-turn :is(script, img, iframe, [onerror], [onclick])").count() == 0
     assert chat.locator('.c-turn a:not([href^="https://"])').count() == 0
     expect(chat.locator(".c-said")).to_contain_text("<b onclick=pwned=1>")
-    assert elsewhere == []
+    assert said == []
+    assert asked
+    assert [url for url in asked if not url.startswith(studio.address)] == []
 
 
 def test_questions_are_edited_answers_written_again_and_all_versions_kept(chat: Page) -> None:
@@ -210,8 +212,8 @@ def test_what_is_copied_as_curl_and_python_asks_the_same(chat: Page) -> None:
         assert asked["seed"] == 7
         assert asked["stop"] == ["END", "###"]
         assert asked["messages"][0] == {"role": "system", "content": "You're terse."}
-        curl = copied(chat, chat.get_by_role("button", name="curl"))
-        python = copied(chat, chat.get_by_role("button", name="Python"))
+        curl = copied(chat, chat.locator("[data-kind-of=curl]"))
+        python = copied(chat, chat.locator("[data-kind-of=python]"))
         for text in (curl, python):
             assert KEY not in text
         environment = os.environ | {"OPENAI_API_KEY": KEY}
@@ -332,6 +334,23 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(chat: Page) -> None:
         expect(chat.locator(".c-said").last).to_have_text("is anybody there?")
 
 
+def test_without_a_server_it_says_how_to_start_one(
+    new_context: Callable[..., BrowserContext], server: Server
+) -> None:
+    page = open_page(new_context(base_url=server.address))
+    page.locator("#tab-chat-button").click()
+    expect(page.locator(".c-empty")).to_contain_text("No server runs yet.")
+    expect(page.locator("#chat-servers")).to_be_visible()
+    expect(page.locator(".c-picker")).to_have_text("No server runs")
+    page.get_by_role("button", name="What is NVFP4?").click()
+    page.keyboard.press("Enter")
+    expect(page.locator("#chat-notice .s-error")).to_have_attribute(
+        "data-code", "SERVER_NOT_CHOSEN"
+    )
+    expect(page.locator("#chat-text")).to_have_value("What is NVFP4?")
+    expect(page.locator(".c-list")).to_have_count(0)
+
+
 def long_conversation(chat: Page) -> str:
     """An export of one question and answer, repeated to 200 messages."""
     with running(outside(tokens=TEXT)):
@@ -340,7 +359,7 @@ def long_conversation(chat: Page) -> str:
     address = chat.locator("#chat-export-json").get_attribute("href")
     kept = json.loads(chat.request.get(address or "").text())
     question, answer = kept["sides"][0]["turns"]
-    turns = []
+    turns: list[dict[str, Any]] = []
     for number in range(100):
         parent = turns[-1]["id"] if turns else None
         turns.append(question | {"id": f"q{number}", "parent": parent})
@@ -350,10 +369,10 @@ def long_conversation(chat: Page) -> str:
 
 
 def test_a_long_conversation_is_opened_at_its_end_and_only_the_new_answer_is_drawn(
-    chat: Page,
+    chat: Page, tmp_path: Path
 ) -> None:
-    content = long_conversation(chat).encode()
-    file = {"name": "long.json", "mimeType": "application/json", "buffer": content}
+    file = tmp_path / "long.json"
+    file.write_text(long_conversation(chat))
     chat.set_input_files("#chat-import", file)
     expect(chat.locator(".c-turn")).to_have_count(200)
     expect(chat.locator(".c-answer .c-actions").last).to_be_in_viewport()

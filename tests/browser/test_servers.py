@@ -58,6 +58,9 @@ def open_servers(browser: Browser, house: Server) -> Iterator[Callable[..., Page
         made.append(context)
         page = open_page(context)
         page.locator("#tab-chat-button").click()
+        expect(page.locator("#chat[data-ready]")).to_be_attached()
+        if page.locator("#chat-house").is_hidden():
+            page.locator("#chat-go-house").click()
         expect(page.locator("#chat-servers[data-ready]")).to_be_attached()
         return page
 

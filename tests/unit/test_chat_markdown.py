@@ -14,6 +14,7 @@ from backend.contracts import (
     ServerKind,
     Turn,
 )
+from backend.language import Text
 from ui.chat_stream import AnswerDrawing
 from ui.parts.chat_figures import figures, live_figures
 from ui.parts.chat_picker import meter
@@ -263,6 +264,8 @@ def test_an_answer_is_told_as_what_changed() -> None:
     assert news["thought"] == "Thought for 2.10 s"
     assert news["reasoning"]["blocks"] == {}
     assert list(news["text"]["blocks"]) == [0, 1]
+    waits = AnswerNews(turn=text, elapsed_s=0, tokens=0, waiting=Text(key="waiting.beside"))
+    assert "Waits for the answer beside it" in drawing.changes(waits)["line"]
     metrics = AnswerMetrics(total_s=3.0, reasoning_s=2.0, finish_reason="stop")
     ended = text.model_copy(update={"state": AnswerState.DONE, "metrics": metrics})
     news = drawing.changes(AnswerNews(turn=ended, elapsed_s=3.0, tokens=9))

@@ -23,10 +23,12 @@ def pickers(
     known = {
         one.key: _known(one.endpoint, one.phase is ServerPhase.READY, language) for one in live
     }
-    options = "".join(_option(one.key, one.endpoint, _state(one, language)) for one in live)
+    options = "".join(
+        _option(one.key, one.endpoint, _state(one, language), language) for one in live
+    )
     if isinstance(outside, Endpoint):
         known[OUTSIDE] = _known(outside, True, language)
-        options += _option(OUTSIDE, outside, "")
+        options += _option(OUTSIDE, outside, "", language)
     elif outside is not None:
         words = f"{SERVER_TITLES[ServerKind.OUTSIDE]}: {outside.message(language)}"
         options += f'<option value="{OUTSIDE}" disabled>{esc(words)}</option>'
@@ -52,8 +54,10 @@ def _known(endpoint: Endpoint, ready: bool, language: str) -> dict[str, Any]:
     }
 
 
-def _option(key: str, endpoint: Endpoint, state: str) -> str:
-    parts = [endpoint.model, endpoint.precision, SERVER_TITLES[endpoint.kind], state]
+def _option(key: str, endpoint: Endpoint, state: str, language: str) -> str:
+    simulated = t("chat.simulated", language) if endpoint.simulated else ""
+    server = SERVER_TITLES[endpoint.kind]
+    parts = [endpoint.model, endpoint.precision, simulated, server, state]
     words = " · ".join(part for part in parts if part)
     return f'<option value="{esc(key)}"{" disabled" if state else ""}>{esc(words)}</option>'
 

@@ -18,6 +18,8 @@ import { leaveAnswers } from "./stream.js";
 const OPEN = "studio.chat.open";
 const TAB = "studio.chat.tab";
 const FOLD = "studio.chat.fold";
+const PANEL = "studio.chat.panel.";
+const PANELS = { house: "go-house", settings: "go-tune" };
 const LOOK_AGAIN_MS = 20;
 const NARROW = "(max-width: 760px)";
 
@@ -29,6 +31,7 @@ let opened = "";
 let count = 1;
 let turn = 0;
 let mounted = false;
+let looked = false;
 
 export function mountChat() {
   const waiting = setInterval(() => {
@@ -52,7 +55,6 @@ async function start() {
   drawTop("");
   mounted = true;
   await Promise.all([chatChanged(), drawList()]);
-  panel("house", "go-house", !anyReady());
   mountServers();
   const last = sessionStorage.getItem(OPEN);
   if (last) await open(last);
@@ -96,12 +98,14 @@ function measure() {
 // Servers may have come or gone.
 export async function chatChanged() {
   if (!mounted || !(await readPickers())) return;
+  if (!looked) restorePanels();
+  looked = true;
   showPickers();
   if (!opened) drawEmpty(emptyHtml(), count);
 }
 
 function showPickers(wanted) {
-  drawPickers(wanted);
+  drawPickers(wanted, Boolean(opened));
   const servers = chosenKnown();
   limitSettings(servers);
   setCompletion(completes());
@@ -194,10 +198,20 @@ async function drawMeters() {
   }
 }
 
-function panel(name, button, force) {
-  const shown = force ?? part(name).hidden;
+function panel(name, shown = part(name).hidden) {
   part(name).hidden = !shown;
-  part(button).ariaExpanded = String(shown);
+  part(PANELS[name]).ariaExpanded = String(shown);
+  sessionStorage.setItem(PANEL + name, shown ? "open" : "closed");
+}
+
+// As they were before a reload; else the servers are shown while none can be asked.
+function restorePanels() {
+  const was = (name) => sessionStorage.getItem(PANEL + name);
+  part("house").hidden = was("house") ? was("house") !== "open" : anyReady();
+  part("settings").hidden = was("settings") !== "open";
+  for (const [name, button] of Object.entries(PANELS)) {
+    part(button).ariaExpanded = String(!part(name).hidden);
+  }
 }
 
 // A file for the open tab: a picture to ask about, or a conversation to bring in.
@@ -247,8 +261,8 @@ export const chatActions = {
     localStorage.setItem(FOLD, root().dataset.fold);
   },
   "chat-pair": () => begin(count > 1 ? 1 : 2),
-  "chat-house": ({ open: force }) => panel("house", "go-house", force ? true : undefined),
-  "chat-tune": () => panel("settings", "go-tune"),
+  "chat-house": ({ open: force }) => panel("house", force ? true : undefined),
+  "chat-tune": () => panel("settings"),
   "chat-example": ({ prompt }) => setText(prompt),
   "chat-stop": stop,
   "chat-edit": async ({ turn: id }, button) => {

@@ -22,11 +22,14 @@ export const emptyHtml = () => known.empty;
 export const chosenServers = () => pickersNow().map((picker) => picker.value);
 export const chosenKnown = () => chosenServers().map((key) => known.servers[key]).filter(Boolean);
 
-// Fills the pickers in; `wanted` are the servers of the conversation, column by column.
-export function drawPickers(wanted = []) {
+// Fills the pickers in; `wanted` are the servers of the conversation, column by column. Where one
+// has `begun`, a server that is gone stays chosen.
+export function drawPickers(wanted, begun) {
   const kept = JSON.parse(localStorage.getItem(STORE) ?? "[]");
   pickersNow().forEach((picker, place) => {
-    const key = wanted[place] || picker.value || usable(kept[place], place);
+    const chosen = wanted?.[place] ?? picker.value;
+    const stays = known.servers[chosen] || (begun && chosen);
+    const key = stays ? chosen : usable(kept[place], place);
     picker.innerHTML = known.options;
     if (key && !known.servers[key]) add(picker, key, known.gone.replace("{server}", key));
     if (!key) add(picker, "", known.none);

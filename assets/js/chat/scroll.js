@@ -23,7 +23,8 @@ export function keepAtEnd(scroller, content, button) {
     toEnd();
     scroller.focus({ preventScroll: true });
   });
-  const watch = new ResizeObserver(() => (stuck ? toEnd() : look()));
+  const empty = () => content.firstElementChild?.matches(".c-empty");
+  const watch = new ResizeObserver(() => (stuck && !empty() ? toEnd() : look()));
   watch.observe(content);
   watch.observe(scroller);
   return toEnd;
