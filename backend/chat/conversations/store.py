@@ -100,8 +100,9 @@ class ConversationStore:
         sides: Mapping[str, ConversationSettings],
         said: Sequence[NewTurn] = (),
         created_at: float | None = None,
-    ) -> None:
-        """A new conversation, or two side by side, by their ids; with what was said in them."""
+    ) -> float:
+        """A new conversation, or two side by side, by their ids; with what was said in them. When
+        that was."""
         now = time.time()
         ids = list(sides)
         rows = [
@@ -121,6 +122,7 @@ class ConversationStore:
             connection.execute(sa.insert(conversations), rows)
             if said:
                 connection.execute(sa.insert(turns), [_columns(each, 0.0) for each in said])
+        return now
 
     def change(self, ids: Sequence[str], **values: Any) -> None:
         with self._write() as connection:
