@@ -74,13 +74,23 @@ class Conversations(Chat):
         beside: ConversationSettings | None = None,
     ) -> Conversation:
         """A new one; with `beside` two that are asked the same, of which this is the first."""
+        self._writer.warm_up()
         owner = owner or LOCAL
         if owner.startswith("session:"):
             old = conversations.c.changed_at < time.time() - SESSION_S
             self._kept.delete(conversations.c.owner.startswith("session:"), old)
         sides = {new_id(): settings} | ({new_id(): beside} if beside else {})
-        self._kept.add(owner, "", sides)
-        return self.conversation(next(iter(sides)), owner)
+        now = self._kept.add(owner, "", sides)
+        first, *rest = sides
+        return Conversation(
+            id=first,
+            title="",
+            created_at=now,
+            changed_at=now,
+            beside=rest[0] if rest else None,
+            settings=settings,
+            turns=(),
+        )
 
     def change(
         self,

@@ -1,7 +1,9 @@
 """Reads and writes of conversations. Thread-safe: every call is one transaction."""
 
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +48,14 @@ def title_from(text: str) -> str:
 class ConversationStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        """One writer of this process at a time: SQLite has those that meet sleep for many times
+        what a write takes."""
+        with self._writing, self._engine.begin() as connection:
+            yield connection
 
     def page(self, owner: str | None, search: str, limit: int) -> ConversationPage:
         """The owner's conversations that hold `search` in their titles or in what was said."""
@@ -90,8 +100,9 @@ class ConversationStore:
         sides: Mapping[str, ConversationSettings],
         said: Sequence[NewTurn] = (),
         created_at: float | None = None,
-    ) -> None:
-        """A new conversation, or two side by side, by their ids; with what was said in them."""
+    ) -> float:
+        """A new conversation, or two side by side, by their ids; with what was said in them. When
+        that was."""
         now = time.time()
         ids = list(sides)
         rows = [
@@ -107,13 +118,14 @@ class ConversationStore:
             }
             for number, (each, settings) in enumerate(sides.items())
         ]
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(sa.insert(conversations), rows)
             if said:
                 connection.execute(sa.insert(turns), [_columns(each, 0.0) for each in said])
+        return now
 
     def change(self, ids: Sequence[str], **values: Any) -> None:
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(
                 sa.update(conversations)
                 .where(conversations.c.id.in_(ids))
@@ -123,7 +135,7 @@ class ConversationStore:
     def delete(self, *conditions: sa.ColumnElement[bool]) -> None:
         """Conversations, with all that was said in them."""
         chosen = sa.select(conversations.c.id).where(*conditions)
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(sa.delete(turns).where(turns.c.conversation.in_(chosen)))
             connection.execute(sa.delete(conversations).where(*conditions))
 
@@ -180,7 +192,7 @@ class ConversationStore:
         now = time.time()
         asked = {each.conversation for each in said}
         named = conversations.c.title
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             renewed = (
                 sa.update(conversations)
                 .where(sa.or_(conversations.c.id.in_(asked), conversations.c.beside.in_(asked)))
@@ -200,14 +212,14 @@ class ConversationStore:
             connection.execute(sa.insert(turns), [_columns(each, now) for each in said])
 
     def show(self, path: Sequence[str], hidden: Sequence[str]) -> None:
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             _show(connection, path, hidden)
 
     def save(self, written: Mapping[str, Mapping[str, Any]]) -> set[str]:
         """Keep what has come of answers; those of them that nobody wants any more."""
         now = time.time()
         unwanted = set()
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             for each, columns in written.items():
                 done = connection.execute(
                     sa.update(turns).where(turns.c.id == each).values(**columns, saved_at=now)
@@ -219,7 +231,7 @@ class ConversationStore:
 
     def request_stop(self, turn: str) -> None:
         """Have the process that writes an answer end it, within a second."""
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(
                 sa.update(turns).where(turns.c.id == turn, WRITING).values(stop_requested=True)
             )
@@ -232,7 +244,7 @@ class ConversationStore:
         return sum(author.server == server for author in authors)
 
     def _interrupt_lost(self) -> None:
-        with self._engine.begin() as connection:
+        with self._write() as connection:
             connection.execute(
                 sa.update(turns)
                 .where(WRITING, turns.c.saved_at <= time.time() - LOST_S)
