@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_PICTURE_BYTES = 64 * 1024**2
 ENGINE_JOBS = (JobKind.ENGINE, JobKind.LOAD)
 SERVER_JOBS = (JobKind.SERVE,)
+IN_HISTORY = tuple(kind for kind in JobKind if kind not in SERVER_JOBS)
+"""Servers have cards of their own on the Chat tab."""
 NEWS_S = 600.0
 """How long a job that has ended stays on the page beside what it is about."""
 
@@ -166,7 +168,7 @@ def live_routes(studio: "Studio") -> APIRouter:
     @router.get("/history")
     def read_history(request: Request, search: str = "", limit: int = 30) -> dict[str, str]:
         page = studio.jobs.history(
-            page_owner(request), search[:500], limit=min(max(limit, 1), 3000)
+            page_owner(request), search[:500], limit=min(max(limit, 1), 3000), kinds=IN_HISTORY
         )
         return {"html": history(page, search, language_of(request))}
 

@@ -11,6 +11,8 @@ from ui.parts.markup import button, esc, icon
 
 OUTSIDE = "outside"
 EXAMPLES = ("nvfp4", "sum", "story")
+FIRST_MODEL, FIRST_SERVER = "demo-chat", ServerKind.TRANSFORMERS
+"""What an empty conversation offers to start: it runs anywhere."""
 NEAR, FULL = 0.8, 0.95
 """Shares of the context from which the meter warns."""
 
@@ -38,7 +40,7 @@ def pickers(
         "servers": known,
         "none": t("chat.picker.none" if ready == 0 else "chat.picker.choose", language),
         "gone": t("chat.picker.gone", language, server="{server}"),
-        "empty": empty(ready > 0, language),
+        "empty": empty(ready > 0, live[0].endpoint.model if live else "", language),
     }
 
 
@@ -66,22 +68,34 @@ def _state(one: ServerStatus, language: str) -> str:
     return "" if one.phase is ServerPhase.READY else t("chat.picker.loading", language)
 
 
-def empty(ready: bool, language: str) -> str:
-    """What an empty conversation says: what one can ask at once, or how to come to that."""
+def empty(ready: bool, starting: str, language: str) -> str:
+    """What an empty conversation says: what one can ask at once, or how to come to that. `starting`
+    names the model of a server that is not ready yet."""
     examples = "".join(
         f"<li>{button(words, 'chat-example', kind='s-example', prompt=words)}</li>"
         for words in (t(f"chat.example.{name}", language) for name in EXAMPLES)
     )
-    start = ""
-    if not ready:
-        start = f'<p class="s-muted">{esc(t("chat.empty.start", language))}</p>' + button(
-            t("chat.empty.servers", language), "chat-house", symbol="server", open="1"
+    if ready:
+        said, more = t("chat.empty.ready", language), ""
+    elif starting:
+        said, more = t("chat.empty.starting", language, model=starting), _more("look", language)
+    else:
+        said = t("chat.empty.none", language)
+        words = t("chat.empty.begin", language, model=FIRST_MODEL)
+        first = button(
+            words, "chat-start", kind="c-first", model=FIRST_MODEL, server=str(FIRST_SERVER)
         )
-    key = "chat.empty.ready" if ready else "chat.empty.none"
+        note = f'<p class="s-muted">{esc(t("chat.empty.start", language))}</p>'
+        more = f'{note}<p class="c-begin">{first}{_more("servers", language)}</p>'
     return (
         f'<section class="s-empty c-empty" data-key="empty">{icon("chat")}'
-        f"<p>{esc(t(key, language))}</p>{start}<ul>{examples}</ul></section>"
+        f'<p role="status">{esc(said)}</p>{more}<ul>{examples}</ul></section>'
     )
+
+
+def _more(words: str, language: str) -> str:
+    text = t(f"chat.empty.{words}", language)
+    return button(text, "chat-house", kind="quiet", symbol="server", open="1")
 
 
 def meter(used: int | None, limit: int | None, language: str) -> str:

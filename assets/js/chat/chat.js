@@ -1,6 +1,7 @@
 // The Chat tab: which conversation is open, and what its buttons do.
 import { openTab } from "../actions.js";
 import { copyOut } from "../clipboard.js";
+import { refresh } from "../live.js";
 import { notices } from "../notices.js";
 import { get, post } from "../server.js";
 import { mountServers } from "../servers.js";
@@ -62,7 +63,11 @@ async function start() {
 }
 
 function listen() {
-  document.addEventListener("studio:servers", chatChanged);
+  document.addEventListener("studio:servers", async () => {
+    await chatChanged();
+    const failed = document.querySelector('#servers > [data-phase="failed"]');
+    if (failed && !anyReady()) panel("house", true);
+  });
   new IntersectionObserver(([{ isIntersecting }]) => {
     if (isIntersecting) {
       measure();
@@ -176,6 +181,7 @@ async function send(said) {
   if (!done.columns) return false;
   turn++;
   draw(done);
+  panel("house", false);
   remember();
   rememberServers();
   drawList();
@@ -207,7 +213,7 @@ function panel(name, shown = part(name).hidden) {
 // As they were before a reload; else the servers are shown while none can be asked.
 function restorePanels() {
   const was = (name) => sessionStorage.getItem(PANEL + name);
-  part("house").hidden = was("house") ? was("house") !== "open" : anyReady();
+  part("house").hidden = was("house") !== "open";
   part("settings").hidden = was("settings") !== "open";
   for (const [name, button] of Object.entries(PANELS)) {
     part(button).ariaExpanded = String(!part(name).hidden);
@@ -262,6 +268,12 @@ export const chatActions = {
   },
   "chat-pair": () => begin(count > 1 ? 1 : 2),
   "chat-house": ({ open: force }) => panel("house", force ? true : undefined),
+  "chat-start": async ({ model, server }, button) => {
+    button.disabled = true;
+    await explained(post("servers/start", { model, server }));
+    await refresh();
+    button.disabled = false;
+  },
   "chat-tune": () => panel("settings"),
   "chat-example": ({ prompt }) => setText(prompt),
   "chat-stop": stop,
