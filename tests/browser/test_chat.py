@@ -334,13 +334,13 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(chat: Page) -> None:
         expect(chat.locator(".c-said").last).to_have_text("is anybody there?")
 
 
-def test_without_a_server_it_says_how_to_start_one(
+def test_without_a_server_demo_chat_starts_at_one_press_and_answers(
     new_context: Callable[..., BrowserContext], server: Server
 ) -> None:
     page = open_page(new_context(base_url=server.address))
     page.locator("#tab-chat-button").click()
     expect(page.locator(".c-empty")).to_contain_text("No server runs yet.")
-    expect(page.locator("#chat-servers")).to_be_visible()
+    expect(page.locator("#chat-servers")).to_be_hidden()
     expect(page.locator(".c-picker")).to_have_text("No server runs")
     page.get_by_role("button", name="What is NVFP4?").click()
     page.keyboard.press("Enter")
@@ -349,6 +349,20 @@ def test_without_a_server_it_says_how_to_start_one(
     )
     expect(page.locator("#chat-text")).to_have_value("What is NVFP4?")
     expect(page.locator(".c-list")).to_have_count(0)
+    page.get_by_role("button", name="Start demo-chat").click()
+    expect(page.locator(".c-empty")).to_contain_text("demo-chat is starting")
+    page.get_by_role("button", name="How far it is").click()
+    expect(page.locator("#chat-servers [data-phase]")).to_be_visible()
+    expect(page.locator(".c-picker")).to_have_value("demo-chat/transformers")
+    page.locator("#chat-text").press("Enter")
+    expect(page.locator(".c-answer")).to_have_attribute("data-state", "done")
+    expect(page.locator("#chat-servers")).to_be_hidden()
+    expect(page.locator(".c-answer")).to_contain_text("4-bit")
+    expect(page.locator("#history img, #history button")).to_have_count(0)
+    stop = page.locator("#status-servers button")
+    stop.click()
+    stop.click()
+    expect(page.locator("#status-servers .s-chip")).to_have_count(0)
 
 
 def long_conversation(chat: Page) -> str:

@@ -187,7 +187,18 @@ def test_the_owners_server_and_the_look(
     for part in (".v-about", ".v-kind small", "#server-go", "#server-outside .s-card"):
         assert contrast(page, part) > 4.5, part
     words = set(re.findall(r"[A-Za-z]{4,}", page.inner_text("#chat-servers")))
-    names = {"TensorRT", "transformers", "Hugging", "Face", "NVIDIA", "vLLM", "plain", "tiny"}
+    names = {
+        "TensorRT",
+        "transformers",
+        "Hugging",
+        "Face",
+        "NVIDIA",
+        "vLLM",
+        "plain",
+        "tiny",
+        "demo",
+        "chat",
+    }
     assert words - names <= {"container", "small", "stand", "Qwen"}
     outside.refusal = (401, '{"error": {"message": "wrong key"}}')
     page.reload()
