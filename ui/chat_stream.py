@@ -1,6 +1,5 @@
 """An answer as it is written, told to the page as what changed since the last time."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,8 +13,6 @@ from ui.parts.chat_message import inside, thought_words
 from ui.parts.markdown_draft import Draft
 from ui.parts.markup import esc
 
-REST_S = 0.05
-"""At most twenty events a second."""
 MOST_SPOKEN = 1500
 """Characters of an answer that a screen reader is given at once."""
 
@@ -66,8 +63,6 @@ async def answer_events(
     yield await _event(drawing, first)
     async for news in later:
         yield await _event(drawing, news)
-        if news.ttft_s is not None:
-            await asyncio.sleep(REST_S)
 
 
 async def _event(drawing: AnswerDrawing, news: AnswerNews) -> str:

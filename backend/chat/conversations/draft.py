@@ -27,7 +27,7 @@ from backend.contracts import (
 from backend.errors import ErrorInfo
 from backend.language import Text
 
-GAP_S = 0.03
+GAP_S = 0.05
 """Least time between two states with text that one watcher is told."""
 
 
