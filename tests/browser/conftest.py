@@ -18,6 +18,7 @@ from tests.conftest import free_port
 from tests.support import ROOT, environment, until
 
 PATIENCE_S = 60
+NewContext = Callable[..., BrowserContext]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
@@ -109,18 +110,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def new_context(browser: Browser, server: Server) -> Iterator[Callable[..., BrowserContext]]:
-    """Makes browser contexts: people with cookies of their own."""
+@contextmanager
+def people(browser: Browser, **defaults: Any) -> Iterator[NewContext]:
+    """Makes browser contexts, people with cookies of their own, and closes them at the end."""
     made: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
-        defaults: dict[str, Any] = {
-            "locale": "en-US",
-            "color_scheme": "light",
-            "base_url": server.address,
-        }
-        context = browser.new_context(**(defaults | options))
+        plain = {"locale": "en-US", "color_scheme": "light"}
+        context = browser.new_context(**(plain | defaults | options))
         context.set_default_timeout(PATIENCE_S * 1000)
         made.append(context)
         return context
@@ -128,6 +125,12 @@ def new_context(browser: Browser, server: Server) -> Iterator[Callable[..., Brow
     yield make
     for context in made:
         context.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser, server: Server) -> Iterator[NewContext]:
+    with people(browser, base_url=server.address) as make:
+        yield make
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from backend.contracts import ServerKind
 from tests.browser.actions import open_page
-from tests.browser.conftest import PATIENCE_S, Server
+from tests.browser.conftest import PATIENCE_S, Server, people
 from tests.browser.test_look import contrast
 from tests.chat_server import StandIn, running
 
@@ -50,23 +50,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def new_context(browser: Browser, studio: Server) -> Iterator[Callable[..., BrowserContext]]:
-    made: list[BrowserContext] = []
-
-    def make(**options: Any) -> BrowserContext:
-        defaults: dict[str, Any] = {
-            "locale": "en-US",
-            "color_scheme": "light",
-            "base_url": studio.address,
-            "permissions": ["clipboard-read", "clipboard-write"],
-        }
-        context = browser.new_context(**(defaults | options))
-        context.set_default_timeout(PATIENCE_S * 1000)
-        made.append(context)
-        return context
-
-    yield make
-    for context in made:
-        context.close()
+    clipboard = ["clipboard-read", "clipboard-write"]
+    with people(browser, base_url=studio.address, permissions=clipboard) as make:
+        yield make
 
 
 @pytest.fixture

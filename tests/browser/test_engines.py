@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from backend.contracts import (
     EngineLayer,
@@ -21,7 +21,7 @@ from backend.contracts import (
 )
 from backend.studio import Studio
 from tests.browser.actions import QUICK, fill, finished, open_page, ready
-from tests.browser.conftest import PATIENCE_S, Server
+from tests.browser.conftest import Server, people
 from tests.browser.test_look import contrast
 from tests.tiny_flux import BUILD_PATIENCE_S, copy_engines
 from tests.tiny_flux import NAME as TINY
@@ -72,20 +72,15 @@ def built(
 @pytest.fixture
 def open_studio(browser: Browser, built: Any) -> Iterator[Callable[..., Page]]:
     """Opens the page of the one who had the engines built."""
-    made: list[BrowserContext] = []
+    server, cookies = built
+    with people(browser, base_url=server.address) as make:
 
-    def make(**options: Any) -> Page:
-        server, cookies = built
-        defaults = {"locale": "en-US", "color_scheme": "light", "base_url": server.address}
-        context = browser.new_context(**(defaults | options))
-        context.set_default_timeout(PATIENCE_S * 1000)
-        context.add_cookies(cookies)
-        made.append(context)
-        return open_page(context)
+        def open_one(**options: Any) -> Page:
+            context = make(**options)
+            context.add_cookies(cookies)
+            return open_page(context)
 
-    yield make
-    for context in made:
-        context.close()
+        yield open_one
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.actions import open_page
-from tests.browser.conftest import PATIENCE_S, Server
+from tests.browser.conftest import Server, people
 from tests.browser.test_look import contrast
 from tests.chat_server import StandIn, running
 from tests.tiny_llama import make_tiny_llama
@@ -49,24 +50,18 @@ def house(tmp_path_factory: pytest.TempPathFactory, outside: StandIn) -> Iterato
 
 @pytest.fixture
 def open_servers(browser: Browser, house: Server) -> Iterator[Callable[..., Page]]:
-    made: list[BrowserContext] = []
+    with people(browser, base_url=house.address) as make:
 
-    def make(**options: object) -> Page:
-        defaults = {"locale": "en-US", "color_scheme": "light", "base_url": house.address}
-        context = browser.new_context(**(defaults | options))  # type: ignore[arg-type]
-        context.set_default_timeout(PATIENCE_S * 1000)
-        made.append(context)
-        page = open_page(context)
-        page.locator("#tab-chat-button").click()
-        expect(page.locator("#chat[data-ready]")).to_be_attached()
-        if page.locator("#chat-house").is_hidden():
-            page.locator("#chat-go-house").click()
-        expect(page.locator("#chat-servers[data-ready]")).to_be_attached()
-        return page
+        def open_one(**options: Any) -> Page:
+            page = open_page(make(**options))
+            page.locator("#tab-chat-button").click()
+            expect(page.locator("#chat[data-ready]")).to_be_attached()
+            if page.locator("#chat-house").is_hidden():
+                page.locator("#chat-go-house").click()
+            expect(page.locator("#chat-servers[data-ready]")).to_be_attached()
+            return page
 
-    yield make
-    for context in made:
-        context.close()
+        yield open_one
 
 
 def choose(page: Page, model: str) -> None:
