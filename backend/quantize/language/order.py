@@ -1,0 +1,199 @@
+"""A request to quantise made definite on this machine: which files, which layers, written where."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.chat.models import CHECKPOINTS, MANIFEST, find_language_model
+from backend.contracts import CheckpointManifest, LanguageModel, QuantizeRequest, RecipeSize
+from backend.errors import Code, StudioError
+from backend.models.files import read_json
+from backend.quantize.language.recipes import (
+    KvRecipe,
+    LanguageRecipe,
+    find_kv_recipe,
+    find_recipe,
+)
+from backend.quantize.language.sizes import (
+    SizeEstimate,
+    StoredTensor,
+    check_architecture,
+    estimate_size,
+    files_bytes,
+    read_headers,
+)
+from backend.settings import Settings
+
+PROCESS_BYTES = 1 << 30
+"""Of a child process with torch, transformers and ModelOpt."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be quantised, as its files say."""
+
+    model: LanguageModel
+    config: dict[str, Any]
+    tensors: tuple[StoredTensor, ...]
+    files_bytes: int
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.model.folder)
+
+    @property
+    def parameters(self) -> int:
+        return sum(tensor.values for tensor in self.tensors)
+
+    @property
+    def revision(self) -> str | None:
+        """The commit, where it is in the hub's cache."""
+        return self.folder.name if self.folder.parent.name == "snapshots" else None
+
+    @property
+    def digest(self) -> str:
+        marks = sorted((each.name, each.dtype, each.shape) for each in self.tensors)
+        told = json.dumps([marks, self.files_bytes, self.revision])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is made of which source, and how."""
+
+    request: QuantizeRequest
+    source: Source
+    recipe: LanguageRecipe
+    kv: KvRecipe
+    size: SizeEstimate
+    target: Path
+
+    def work(self, job_id: str) -> Path:
+        """Where it is made: beside its place, so that it can be renamed when it is whole."""
+        return self.target.parent / f".{job_id}"
+
+
+def read_source(settings: Settings, name: str) -> Source:
+    """Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED,
+    QUANTIZE_ALREADY_QUANTIZED, QUANTIZE_MODEL_UNSUPPORTED, QUANTIZE_WEIGHTS_MISSING,
+    QUANTIZE_WEIGHTS_PICKLED."""
+    model = find_language_model(settings, name)
+    if model.algorithm is not None or model.simulated:
+        raise StudioError(
+            Code.QUANTIZE_ALREADY_QUANTIZED, model=model.name, precision=model.precision
+        )
+    folder = Path(model.folder)
+    config = read_json(folder / "config.json", model.name)
+    check_architecture(config, model.name)
+    tensors = read_headers(folder, model.name)
+    return Source(model, config, tensors, files_bytes(folder))
+
+
+def make_order(settings: Settings, request: QuantizeRequest) -> Order:
+    """Raises what `read_source` raises, QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE,
+    QUANTIZE_NOTHING_LEFT."""
+    recipe, kv = find_recipe(request.recipe), find_kv_recipe(request.kv_cache)
+    source = read_source(settings, request.model)
+    size = size_of(source, recipe, kv, request.leave_out)
+    return Order(request, source, recipe, kv, size, target_of(settings, request))
+
+
+def size_of(
+    source: Source, recipe: LanguageRecipe, kv: KvRecipe, leave_out: tuple[str, ...]
+) -> SizeEstimate:
+    return estimate_size(recipe, kv, source.tensors, leave_out, source.files_bytes)
+
+
+def size_view(size: SizeEstimate) -> RecipeSize:
+    return RecipeSize(
+        source_bytes=size.source,
+        whole_bytes=size.whole,
+        quantised_bytes=size.quantised,
+        quantised_source_bytes=size.quantised_source,
+        ratio_whole=size.ratio_whole,
+        ratio_quantised_layers=size.ratio_quantised_layers,
+        layers=len(size.layers),
+        left_out=size.left_out,
+    )
+
+
+def target_of(settings: Settings, request: QuantizeRequest) -> Path:
+    """The folder that is asked for, or one that is named after model and recipe."""
+    if request.out is not None:
+        return Path(request.out).expanduser().absolute()
+    parts = [Path(request.model).name, request.recipe]
+    if request.kv_cache != "none":
+        parts.append(f"kv_{request.kv_cache}")
+    if request.effective_bits is not None:
+        parts.append(f"{request.effective_bits:g}_bits")
+    return settings.home / CHECKPOINTS / "-".join(parts)
+
+
+def check_target(target: Path, replace: bool) -> None:
+    """Raises StudioError CHECKPOINT_EXISTS, FOLDER_NOT_WRITABLE. Only a checkpoint of this studio
+    is ever replaced; an empty folder is no obstacle."""
+    taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
+    if taken and not (replace and is_ours(target)):
+        raise StudioError(Code.CHECKPOINT_EXISTS, path=str(target))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        probe = target.parent / f".probe.{target.name}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StudioError(Code.FOLDER_NOT_WRITABLE, repr(error), path=str(target.parent)) from error
+
+
+def is_ours(folder: Path) -> bool:
+    try:
+        CheckpointManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return False
+    return True
+
+
+def put_in_place(finished: Path, order: Order) -> None:
+    """Rename a whole checkpoint to its place, the one before it going first if it may.
+
+    Raises StudioError CHECKPOINT_EXISTS.
+    """
+    check_target(order.target, order.request.replace)
+    if order.target.exists():
+        old = finished.with_name("replaced")
+        order.target.replace(old)
+        finished.replace(order.target)
+        shutil.rmtree(old)
+    else:
+        finished.replace(order.target)
+
+
+def disk_bytes(order: Order) -> int:
+    """Of the checkpoint, the original's logits while it is scored, and what calibration keeps."""
+    vocabulary = int(order.source.config.get("vocab_size") or 0)
+    logits = (order.request.evaluation_tokens + order.request.length) * vocabulary * 2
+    kept = order.size.quantised_source if order.recipe.rewrites_weights else 0
+    return order.size.whole + logits + kept
+
+
+def memory_bytes(order: Order) -> int:
+    """Peak of the child process: the model in 16 bits, and the larger of what passes through it and
+    what exporting holds beside it. Factors measured on a CPU (docs/quantisation.md)."""
+    config, request = order.source.config, order.request
+    weights = 2 * order.source.parameters
+    width = int(config.get("hidden_size") or 0) + int(config.get("intermediate_size") or 0)
+    passing = request.batch * request.length * width * 2 * ACTIVATION_SHARE
+    scoring = request.length * int(config.get("vocab_size") or 0) * SCORE_BYTES
+    return int(weights + max(passing, scoring, weights * EXPORT_SHARE)) + PROCESS_BYTES
+
+
+ACTIVATION_SHARE = 6
+"""Tensors of a layer's width that are alive at once."""
+SCORE_BYTES = 22
+"""A logit while it is compared: both in 16 bits and FP32, their logarithms and the product."""
+EXPORT_SHARE = 0.5
+"""Of the weights, in quantised form beside them."""
