@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from backend.commands import engines, fetch, jobs, machine, pictures, storage
+from backend.commands import engines, fetch, jobs, machine, pictures, quantize, storage
 
 app = typer.Typer(
     help="Make pictures on an NVIDIA DGX Spark, an RTX GPU, or no GPU at all.",
@@ -23,6 +23,7 @@ for command in (
     pictures.models,
     pictures.generate,
     fetch.fetch,
+    quantize.quantize,
     storage.storage,
     storage.clean,
 ):

@@ -14,6 +14,7 @@ from zlib import crc32
 from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 from huggingface_hub.utils import HFCacheInfo
 
+from backend.chat.models import CHECKPOINTS
 from backend.contracts import (
     CleanUp,
     EngineState,
@@ -208,7 +209,8 @@ def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
             yield _pictures(keep, row, folder)
     for folder in sorted(settings.previews.glob("*")):
         yield _path(keep, StorageKind.PREVIEWS, folder, folder.name in live)
-    for folder in sorted((settings.home / "engines").glob(".*")):
+    begun = [*(settings.home / "engines").glob(".*"), *(settings.home / CHECKPOINTS).glob(".*")]
+    for folder in sorted(begun):
         yield _path(keep, StorageKind.LEFTOVERS, folder, folder.name[1:].split(".")[0] in live)
 
 

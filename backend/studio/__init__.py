@@ -16,6 +16,7 @@ from backend.studio.machine import Machine, studio_version
 from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
+from backend.studio.quantize import Quantize
 
 __all__ = ["MAX_SEED", "Studio", "part_name", "random_seed", "studio_version"]
 
@@ -35,6 +36,7 @@ class Studio:
         self.pictures = Pictures(self.desk, self.models, self.engines)
         self.networks = Networks(self.desk)
         self.chat = Chat(self.desk)
+        self.quantize = Quantize(self.desk)
         self.disk = Disk(self.desk)
         self.machine = Machine(self.desk)
 
