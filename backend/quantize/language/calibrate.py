@@ -75,7 +75,9 @@ def is_kept(recipe: LanguageRecipe, folder: Path) -> bool:
     return not recipe.form.rank and (folder / DONE).exists()
 
 
-def restore_calibration(model: Any, config: dict[str, Any], folder: Path) -> None:
+def restore_calibration(
+    model: Any, recipe: LanguageRecipe, config: dict[str, Any], folder: Path
+) -> None:
     """Quantise `model` in place with what an earlier calibration of the same config found."""
     import modelopt.torch.quantization as mtq
 
@@ -89,6 +91,10 @@ def restore_calibration(model: Any, config: dict[str, Any], folder: Path) -> Non
                 else:
                     owner, _, buffer = name.rpartition(".")
                     _put_back(model.get_submodule(owner), buffer, tensor.to(model.device))
+        if recipe.form.value == "int4":
+            for layer in model.modules():
+                if hasattr(layer, "weight_quantizer"):
+                    layer.weight_quantizer(layer.weight)  # notes how its blocks lie, for the export
 
 
 def _put_back(quantiser: Any, buffer: str, tensor: torch.Tensor) -> None:

@@ -126,7 +126,7 @@ def _folded(before: Get, after: Get, module: str, recipe: LanguageRecipe) -> tor
         into = smoothing == "unfolded" and last in BEFORE.values()
         return columns / _row_scale(before, after, module) if into else columns
     if smoothing == "unfolded" and after(f"{module}.pre_quant_scale") is None:
-        return _row_scale(before, after, f"{parent}.{BEFORE[last]}").T.reciprocal()
+        return _row_scale(before, after, f"{parent}.{BEFORE[last]}").T
     return torch.ones(1, 1)
 
 

@@ -118,7 +118,7 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
         tell("calibrate")
         if is_kept(recipe, work / CALIBRATION):
             tell.say("calibrate", "job.quantize_kept")
-            restore_calibration(model, config, work / CALIBRATION)
+            restore_calibration(model, recipe, config, work / CALIBRATION)
         else:
             shutil.rmtree(work / CALIBRATION, ignore_errors=True)
             loop = Loop(tell, tokens.calibration, request.batch, device, max(recipe.passes, 1))
