@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from backend.errors import Code, StudioError
 from backend.jobs.failures import says_out_of_memory
@@ -20,6 +19,8 @@ def pick_device() -> torch.device:
 def load_model(folder: Path, device: torch.device) -> Any:
     """In FP16 where it is stored so, else in BF16, which is what everything that is not quantised
     will be stored in."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     config = AutoConfig.from_pretrained(folder)
     dtype = torch.float16 if config.dtype is torch.float16 else torch.bfloat16
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
@@ -27,6 +28,8 @@ def load_model(folder: Path, device: torch.device) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
     return AutoTokenizer.from_pretrained(folder)
 
 
