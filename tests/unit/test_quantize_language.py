@@ -34,7 +34,8 @@ from backend.quantize.language.verify import verify
 from backend.quantize.language.work import CALIBRATION, EXPORT, SCORED, quantise
 from tests.tiny_llama import make_tiny_llama
 
-RECIPES = [name for name in offered() if "calibrate" not in LANGUAGE_RECIPES[name].cuda]
+CUDA = torch.cuda.is_available()
+RECIPES = [name for name in offered() if CUDA or "calibrate" not in LANGUAGE_RECIPES[name].cuda]
 WIDTH, INNER = 128, 256
 Q, DOWN = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj"
 HEADS = ["lm_head", "model.embed_tokens"]
@@ -126,22 +127,24 @@ def test_a_checkpoint_has_the_estimated_size_and_is_its_source_again(
     another layer, scale or order would be off by about 1."""
     found = make(recipe)
     assert found.looked["files"]["model.safetensors"] == found.estimated
-    errors = found.looked["errors"]
-    assert errors.keys() == found.arguments["layers"].keys()
-    four_bit = LANGUAGE_RECIPES[recipe].form.value in ("fp4", "int4")
-    low, high = (0.05, 0.15) if four_bit else (0.003, 0.04)
-    assert low < min(errors.values()) and max(errors.values()) < high
     wanted = {file.name for file in source.iterdir()} | {"hf_quant_config.json"}
     assert wanted == found.looked["files"].keys()
     assert found.json("generation_config.json")["temperature"] == 0.6
     assert read_language_model(found.folder).has_template
+    errors = found.looked["errors"]
+    if LANGUAGE_RECIPES[recipe].form.rank:
+        return
+    assert errors.keys() == found.arguments["layers"].keys()
+    four_bit = LANGUAGE_RECIPES[recipe].form.value in ("fp4", "int4")
+    low, high = (0.05, 0.15) if four_bit else (0.003, 0.04)
+    assert low < min(errors.values()) and max(errors.values()) < high
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_is_scored_on_text_it_never_saw(make: Make, recipe: str) -> None:
     found = make(recipe)
     quality = found.looked["quality"]
-    weights_only = "evaluate" in LANGUAGE_RECIPES[recipe].cuda
+    weights_only = "evaluate" in LANGUAGE_RECIPES[recipe].cuda and not CUDA
     assert quality["scope"] == ("weights_only" if weights_only else "quantised")
     assert quality["tokens"] == 4 * 63 and quality["seconds"] > 0
     assert 0 < quality["kl_mean"] <= quality["kl_p99"] <= quality["kl_max"]
@@ -156,13 +159,11 @@ def test_it_is_scored_on_text_it_never_saw(make: Make, recipe: str) -> None:
 
 
 def test_more_bits_lose_less(make: Make) -> None:
-    """Of weights alone, which random weights can tell: 8-bit integers by row, FP8, MXFP8, NVFP4."""
-    names = ("int8_weight_only", "mxfp8", "fp8_per_channel_per_token", "nvfp4")
+    """8-bit integers by row, MXFP8, NVFP4, and NVFP4 in a part of the layers."""
+    names = ("int8_weight_only", "mxfp8", "nvfp4", "nvfp4_mlp_only")
     lost = {name: make(name).looked["quality"]["kl_mean"] for name in names}
     assert lost["int8_weight_only"] < lost["mxfp8"] < lost["nvfp4"]
-    assert lost["fp8_per_channel_per_token"] < lost["nvfp4"]
-    part = make("nvfp4_mlp_only").looked["quality"]["kl_mean"]
-    assert part < lost["nvfp4"]
+    assert lost["nvfp4_mlp_only"] < lost["nvfp4"]
 
 
 def nvfp4(rows: int, columns: int) -> Parts:
@@ -356,8 +357,8 @@ def test_the_score_is_what_its_definition_says(tmp_path: Path) -> None:
     keep_reference(Fixed(torch.from_numpy(before)), tokens, tmp_path, lambda done: None)
     found = score(Fixed(torch.from_numpy(after)), tokens, tmp_path, lambda done: None)
 
-    def probabilities(logits: np.ndarray) -> np.ndarray:
-        powers: np.ndarray = np.exp(logits[:-1].astype(np.float64))
+    def probabilities(logits: Any) -> Any:
+        powers = np.exp(logits[:-1].astype(np.float64))
         return powers / powers.sum(1, keepdims=True)
 
     p, q = probabilities(before), probabilities(after)
@@ -400,7 +401,7 @@ def _not_finite(folder: Path) -> None:
     _change(folder, lambda values: values["model.norm.weight"].fill_(float("nan")))
 
 
-def _change(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def _change(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     file = folder / "model.safetensors"
     values = load_file(file)
     change(values)

@@ -234,7 +234,7 @@ def test_a_plan_names_every_check_and_the_first_thing_in_the_way(
 
 def _problem(settings: Settings, request: QuantizeRequest) -> Code | None:
     problem = plan_quantisation(settings, request, here()).problem
-    return problem and problem.code
+    return None if problem is None else problem.code
 
 
 def test_a_model_that_is_too_large_says_what_it_needs(settings: Settings) -> None:

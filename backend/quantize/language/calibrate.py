@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from backend.quantize.language.recipes import KvRecipe, LanguageRecipe
 
-SHARD_BYTES = 1 << 30
+SHARD_BYTES = 1 << 27
 DONE = "done"
 Loop = Callable[[Any], None]
 

@@ -23,8 +23,10 @@ def load_model(folder: Path, device: torch.device) -> Any:
 
     config = AutoConfig.from_pretrained(folder)
     dtype = torch.float16 if config.dtype is torch.float16 else torch.bfloat16
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-    return model.to(device).eval()
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, device_map=str(device)
+    )
+    return model.eval()
 
 
 def load_tokenizer(folder: Path) -> Any:

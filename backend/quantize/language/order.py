@@ -20,6 +20,7 @@ from backend.quantize.language.recipes import (
     find_recipe,
 )
 from backend.quantize.language.sizes import (
+    WIDE,
     SizeEstimate,
     StoredTensor,
     check_architecture,
@@ -29,7 +30,7 @@ from backend.quantize.language.sizes import (
 )
 from backend.settings import Settings
 
-PROCESS_BYTES = 1 << 30
+PROCESS_BYTES = 480 << 20
 """Of a child process with torch, transformers and ModelOpt."""
 
 
@@ -181,19 +182,27 @@ def disk_bytes(order: Order) -> int:
 
 
 def memory_bytes(order: Order) -> int:
-    """Peak of the child process: the model in 16 bits, and the larger of what passes through it and
-    what exporting holds beside it. Factors measured on a CPU (docs/quantisation.md)."""
-    config, request = order.source.config, order.request
-    weights = 2 * order.source.parameters
-    width = int(config.get("hidden_size") or 0) + int(config.get("intermediate_size") or 0)
-    passing = request.batch * request.length * width * 2 * ACTIVATION_SHARE
-    scoring = request.length * int(config.get("vocab_size") or 0) * SCORE_BYTES
-    return int(weights + max(passing, scoring, weights * EXPORT_SHARE)) + PROCESS_BYTES
+    """Peak of the child process: the model in 16 bits, and the most of what is beside it at a time.
+    Factors measured on a CPU (docs/quantisation.md)."""
+    source, request, rewrites = order.source, order.request, order.recipe.rewrites_weights
+    width = sum(int(source.config.get(name) or 0) for name in ("hidden_size", "intermediate_size"))
+    converted = any(tensor.dtype in WIDE for tensor in source.tensors)
+    loading = source.files_bytes if converted else 0
+    calibrating = request.batch * request.length * width * 2 * PASSING_TENSORS
+    if rewrites:
+        chosen = set(order.size.layers)
+        largest = max(tensor.values for tensor in source.tensors if tensor.module in chosen)
+        calibrating += largest * 4 * SMOOTHING_TENSORS
+        calibrating += 0 if converted else order.size.quantised_source
+    scoring = request.length * int(source.config.get("vocab_size") or 0) * SCORE_BYTES
+    exporting = 2 * order.size.quantised
+    beside = max(loading, calibrating, scoring, exporting)
+    return PROCESS_BYTES + 2 * source.parameters + beside
 
 
-ACTIVATION_SHARE = 6
-"""Tensors of a layer's width that are alive at once."""
-SCORE_BYTES = 22
-"""A logit while it is compared: both in 16 bits and FP32, their logarithms and the product."""
-EXPORT_SHARE = 0.5
-"""Of the weights, in quantised form beside them."""
+PASSING_TENSORS = 10
+"""In 16 bits and of a layer's widths, that are alive at once while text passes."""
+SMOOTHING_TENSORS = 10
+"""In FP32 and of the largest layer's size, while AWQ or SmoothQuant look for its scales."""
+SCORE_BYTES = 18
+"""Of a logit while it is compared: in 16 bits, and four times in FP32."""

@@ -194,7 +194,7 @@ class Loop:
             message = text("job.quantize_pass", index=self._pass, count=self._passes)
             self._tell("calibrate", before, total, message)
         self.batch = in_batches(
-            lambda tokens: model(tokens, use_cache=False),
+            lambda tokens: model(tokens, use_cache=False, logits_to_keep=1),
             found,
             self.batch,
             self._device,
