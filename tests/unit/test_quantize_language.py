@@ -281,6 +281,21 @@ def test_every_left_out_layer_is_named_to_the_servers(make: Make) -> None:
     assert found.looked["files"]["model.safetensors"] == found.estimated
 
 
+def test_a_model_in_fp16_stays_in_fp16(tmp_path: Path) -> None:
+    """Another architecture with it, whose config says so."""
+    names = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "dtype": "float16"}
+    sizes = {"hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": 1}
+    source = make_tiny_llama(tmp_path / "source", **names, **sizes)
+    values = load_file(source / "model.safetensors")
+    halves = {name: value.half() for name, value in values.items()}
+    save_file(halves, source / "model.safetensors", metadata={"format": "pt"})
+    found = _make(source, tmp_path / "work", "int4_awq", "none", ())
+    assert found.looked["files"]["model.safetensors"] == found.estimated
+    assert found.tensors["lm_head.weight"][0] == "F16"
+    assert found.tensors[f"{DOWN}.pre_quant_scale"] == ("F16", [INNER])
+    assert found.json("config.json")["dtype"] == "float16"
+
+
 @pytest.mark.parametrize(("kv", "scales"), [("fp8_cast", False), ("fp8", True)])
 def test_a_quantised_cache_is_named_and_its_scales_are_there(
     make: Make, kv: str, scales: bool

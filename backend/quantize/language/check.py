@@ -12,7 +12,7 @@ from backend.language import Text, Value, text
 from backend.models.files import read_json
 from backend.quantize.language.export import BESIDE, LEGAL
 from backend.quantize.language.recipes import LanguageRecipe
-from backend.quantize.language.sizes import read_headers, stored_parts, weight_files
+from backend.quantize.language.sizes import half_of, read_headers, stored_parts, weight_files
 
 FARTHEST = {"fp8": 0.08, "int8": 0.08, "fp4": 0.3, "int4": 0.35}
 """Relative error of a weight beyond which it is not rounding: twice and more of what random weights
@@ -51,7 +51,8 @@ def check_tensors(
 ) -> None:
     """Every tensor of the source is there, the quantised ones (`forms` by module) in the types and
     shapes of their format. Raises StudioError CHECKPOINT_CHECK_FAILED, MODEL_FILES_CORRUPTED."""
-    shapes = {each.name: each.shape for each in read_headers(source, source.name)}
+    tensors = read_headers(source, source.name)
+    shapes, half = {each.name: each.shape for each in tensors}, half_of(tensors)
     found = {each.name: (each.dtype, each.shape) for each in read_headers(folder, folder.name)}
     for name in shapes:
         module = name.rpartition(".")[0]
@@ -59,7 +60,7 @@ def check_tensors(
             raise wrong("missing_tensor", tensor=name)
         if not name.endswith(".weight") or module not in forms:
             continue
-        for part, wanted in stored_parts(forms[module].form, module, shapes).items():
+        for part, wanted in stored_parts(forms[module].form, module, shapes, half).items():
             if part not in found:
                 raise wrong("missing_tensor", tensor=part)
             # a layer of a mixture may share its norm with one that is not smoothed

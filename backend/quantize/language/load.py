@@ -9,6 +9,7 @@ import torch
 from backend.errors import Code, StudioError
 from backend.jobs.failures import says_out_of_memory
 from backend.language import text
+from backend.quantize.language.sizes import half_of, read_headers
 from backend.quantize.language.texts import Row, unreadable
 
 
@@ -17,12 +18,11 @@ def pick_device() -> torch.device:
 
 
 def load_model(folder: Path, device: torch.device) -> Any:
-    """In FP16 where it is stored so, else in BF16, which is what everything that is not quantised
-    will be stored in."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+    """In the precision that everything that is not quantised will be stored in."""
+    from transformers import AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(folder)
-    dtype = torch.float16 if config.dtype is torch.float16 else torch.bfloat16
+    half = half_of(read_headers(folder, folder.name))
+    dtype = {"F16": torch.float16, "BF16": torch.bfloat16}[half]
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, use_safetensors=True, device_map=str(device)
     )

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backend.errors import Code, StudioError
 from backend.models.files import corrupted, read_json
@@ -30,7 +30,7 @@ TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one parent that servers join into one, and that must therefore be in one precision
 (vLLM `is_layer_skipped`, TensorRT-LLM `load_weights_fused_*`)."""
 WIDE = ("F64", "F32")
-"""Types that are stored in BF16 afterwards."""
+FLOATS = (*WIDE, "F16", "BF16")
 SAFETENSORS_ORDER = (
     "U64", "I64", "F64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16",
     "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL",
@@ -134,6 +134,13 @@ def _tensors(file: Path, name: str) -> list[StoredTensor]:
     return found
 
 
+def half_of(tensors: Iterable[StoredTensor]) -> Literal["F16", "BF16"]:
+    """In what a model is loaded, and all that is not quantised is stored: FP16 where it is wholly
+    in that already, else BF16."""
+    floats = {tensor.dtype for tensor in tensors if tensor.dtype in FLOATS}
+    return "F16" if floats == {"F16"} else "BF16"
+
+
 def check_architecture(config: Mapping[str, Any], name: str) -> None:
     """Raises StudioError QUANTIZE_MODEL_UNSUPPORTED."""
     given = config.get("architectures")
@@ -196,18 +203,19 @@ def estimate_size(
     """`source_bytes` are those of the source's files, where they are known better than by its
     tensors. Raises StudioError QUANTIZE_NOTHING_LEFT."""
     chosen, out = choose_layers(recipe, tensors, leave_out)
+    half = half_of(tensors)
     quantised = set(chosen)
     written: dict[str, tuple[str, tuple[int, ...]]] = {}
     inside = inside_source = 0
     shapes = {tensor.name: tensor.shape for tensor in tensors}
     for tensor in tensors:
         if tensor.name.endswith(".weight") and tensor.module in quantised:
-            parts = stored_parts(recipe.form, tensor.module, shapes)
+            parts = stored_parts(recipe.form, tensor.module, shapes, half)
             written |= parts
             inside += sum(_bytes(*each) for each in parts.values())
             inside_source += tensor.stored_bytes
         else:
-            plain = "BF16" if tensor.dtype in WIDE else tensor.dtype
+            plain = half if tensor.dtype in FLOATS else tensor.dtype
             written[tensor.name] = (plain, tensor.shape)
     if kv.scales:
         for name in shapes:
@@ -226,7 +234,10 @@ def estimate_size(
 
 
 def stored_parts(
-    form: Form, module: str, shapes: Mapping[str, tuple[int, ...]]
+    form: Form,
+    module: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    half: Literal["F16", "BF16"],
 ) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type and shape by name of all that stands for one quantised weight."""
     rows, columns = shapes[f"{module}.weight"]
@@ -245,10 +256,10 @@ def stored_parts(
     }
     parts |= dict.fromkeys(form.scalars, ("F32", ()))
     if _keeps_smoothing(form, module, shapes):
-        parts["pre_quant_scale"] = ("BF16", (columns,))
+        parts["pre_quant_scale"] = (half, (columns,))
     if form.rank:
-        parts["svdquant_lora_a"] = ("BF16", (form.rank, columns))
-        parts["svdquant_lora_b"] = ("BF16", (rows, form.rank))
+        parts["svdquant_lora_a"] = (half, (form.rank, columns))
+        parts["svdquant_lora_b"] = (half, (rows, form.rank))
     return {f"{module}.{name}": part for name, part in parts.items()}
 
 
