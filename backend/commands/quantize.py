@@ -31,6 +31,10 @@ Samples = Annotated[int, typer.Option(min=1, max=4096, help="Sequences to calibr
 Length = Annotated[int, typer.Option(min=16, max=8192, help="Tokens of each.")]
 Batch = Annotated[int, typer.Option(min=1, max=64, help="Sequences at once.")]
 ScoreTokens = Annotated[int, typer.Option(min=64, help="Tokens to score at the most.")]
+Bits = Annotated[
+    float | None,
+    typer.Option(help="Experimental: leave sensitive layers in 16 bits, up to this average."),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder to write; left out: the studio's own.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Overwrite a checkpoint that is there.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Only say what it would take.")]
@@ -48,6 +52,7 @@ def quantize(
     length: Length = 512,
     batch: Batch = 4,
     score_tokens: ScoreTokens = 4096,
+    effective_bits: Bits = None,
     out: Out = None,
     replace: Replace = False,
     plan: Plan = False,
@@ -73,6 +78,7 @@ def quantize(
             length=length,
             batch=batch,
             evaluation_tokens=score_tokens,
+            effective_bits=effective_bits,
             out=None if out is None else str(out.expanduser().absolute()),
             replace=replace,
         )

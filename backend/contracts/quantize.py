@@ -15,7 +15,6 @@ class QuantizeRequest(Contract):
     model: str
     """A folder of this machine, a model of the studio, or a Hugging Face repository."""
     recipe: str = "nvfp4"
-    """Or, with `effective_bits`, recipes between which each layer is given the one that suits."""
     kv_cache: str = "none"
     leave_out: tuple[str, ...] = ()
     """Patterns of modules that stay as they are: `model.layers.0.*`, `*down_proj`."""
@@ -32,7 +31,8 @@ class QuantizeRequest(Contract):
     evaluation_tokens: int = Field(default=4096, ge=64, le=262_144)
     """Scored at the most; the reference's logits of all are kept on disk meanwhile."""
     effective_bits: float | None = Field(default=None, gt=4.0, lt=16.0)
-    """Mixed precision, experimental: bits a weight at the most, on average."""
+    """Experimental: as many layers as this many bits a weight allow, on average, stay in 16 bits,
+    those that lose most by the recipe first."""
     out: str | None = None
     """Folder to write; None is one in the studio's `checkpoints`."""
     replace: bool = False
@@ -75,6 +75,17 @@ class RecipeChoice(Contract):
     """Whether one of them can on this machine."""
     quality: Text
     size: RecipeSize | None = None
+
+
+class KvChoice(Contract):
+    """One way to keep keys and values."""
+
+    name: str
+    algorithm: str | None
+    """`kv_cache_quant_algo` of the checkpoint."""
+    effect: Text
+    possible: bool
+    reason: Text
 
 
 class CalibrationPreview(Contract):
@@ -157,12 +168,13 @@ class PhaseCost(Contract):
 
 
 class LayerSensitivity(Contract):
-    """What choosing a recipe for a layer would cost, as `mtq.auto_quantize` scores it."""
+    """What quantising a layer alone costs, as ModelOpt's `auto_quantize` scores it."""
 
     layer: str
     chosen: str
-    bits: float
+    """The recipe, or `none`."""
     score: float
+    """To be compared between layers only; the same for layers that servers join."""
 
 
 class CheckpointManifest(Contract):

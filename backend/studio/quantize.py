@@ -8,6 +8,7 @@ from backend.chat.servers.kinds import device
 from backend.contracts import (
     CalibrationPreview,
     JobKind,
+    KvChoice,
     QuantizePlan,
     QuantizeRequest,
     RecipeChoice,
@@ -18,12 +19,20 @@ from backend.hardware.gpu import list_gpus
 from backend.quantize.language.choices import (
     Here,
     check_possible,
+    kv_choices,
     plan_quantisation,
     recipe_choices,
 )
 from backend.quantize.language.order import check_target, make_order, read_source, target_of
 from backend.quantize.language.recipes import find_kv_recipe, find_recipe
-from backend.quantize.language.texts import chosen_rows, keep_rows, parse_rows, preview
+from backend.quantize.language.texts import (
+    BUILT_IN,
+    chosen_rows,
+    find_rows,
+    keep_rows,
+    parse_rows,
+    preview,
+)
 from backend.studio.desk import Desk
 
 WORK_BYTES = 1 << 20
@@ -48,6 +57,15 @@ class Quantize:
         source = read_source(self._desk.settings, model) if model is not None else None
         return recipe_choices(source, self._here())
 
+    def kv_caches(self) -> tuple[KvChoice, ...]:
+        """Every way to keep keys and values, those that are not offered with why."""
+        return kv_choices()
+
+    def texts(self) -> tuple[CalibrationPreview, ...]:
+        """The texts to calibrate on that come with the studio."""
+        home = self._desk.settings.home
+        return tuple(preview(name, find_rows(home, name)) for name in BUILT_IN)
+
     def plan(self, request: QuantizeRequest, owner: str | None) -> QuantizePlan:
         """What a job would do and what is in its way. Asks the hub where the model is not here."""
         self._check_request(request, owner)
@@ -71,13 +89,13 @@ class Quantize:
         here; the job's id, whose result is a QuantizeResult.
 
         Raises what `recipes` raises, QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE,
-        QUANTIZE_NOTHING_LEFT, CALIBRATION_TEXT_UNREADABLE, EVALUATION_OVERLAPS, CHECKPOINT_EXISTS,
-        FOLDER_NOT_WRITABLE.
+        QUANTIZE_NOTHING_LEFT, RECIPE_INVALID, CALIBRATION_TEXT_UNREADABLE, EVALUATION_OVERLAPS,
+        CHECKPOINT_EXISTS, FOLDER_NOT_WRITABLE.
         """
         self._check_request(request, owner)
         settings = self._desk.settings
         find_kv_recipe(request.kv_cache)
-        check_possible(find_recipe(request.recipe), device() == "cuda")
+        check_possible(find_recipe(request.recipe), request, device() == "cuda")
         chosen_rows(settings.home, request.calibration, request.evaluation)
         work = 1.0
         try:

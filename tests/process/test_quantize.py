@@ -29,7 +29,7 @@ from tests.support import OWNER, PATIENCE_S, await_phase, environment, running_w
 from tests.tiny_llama import make_tiny_llama
 
 TEXT = {"calibration": "demo-chat", "samples": 8, "length": 64, "evaluation_tokens": 256}
-LONG = {"evaluation_tokens": 30_000, "length": 16}
+LONG = {"evaluation_tokens": 10_000, "length": 16}
 """Scoring that is still going on whenever a test interferes."""
 MADE = {"path", "size_bytes", "source_size_bytes", "ratio_whole", "ratio_quantised_layers"}
 
@@ -79,6 +79,16 @@ def test_a_job_makes_a_checkpoint_that_the_chat_knows(studio: Studio) -> None:
     assert refusal.value.code is Code.CHECKPOINT_EXISTS
     assert studio.quantize.plan(request(recipe="nvfp4", replace=True), OWNER).problem is None
     shutil.rmtree(folder)
+
+
+def test_what_can_be_chosen_is_told_with_its_reasons(studio: Studio) -> None:
+    caches = {each.name: each for each in studio.quantize.kv_caches()}
+    assert caches["fp8_cast"].possible and not caches["nvfp4_cast"].possible
+    assert all(each.effect.render("ko") and each.reason.render() for each in caches.values())
+    assert [each.name for each in studio.quantize.texts()] == ["general", "demo-chat"]
+    assert studio.quantize.recipes("tiny", OWNER)[0].size is not None
+    mine = studio.quantize.preview_text(b"one\n\ntwo", "mine.txt")
+    assert studio.quantize.plan(request(calibration=mine.name), OWNER).problem is None
 
 
 def test_a_stopped_job_leaves_nothing(studio: Studio) -> None:

@@ -8,6 +8,7 @@ What a loader expects is written down from vLLM's
 """
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,9 +92,16 @@ def make(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
     return made
 
 
-def _make(source: Path, work: Path, recipe: str, kv: str, leave_out: tuple[str, ...]) -> Made:
-    known = LANGUAGE_RECIPES[recipe]
-    size = estimate_size(known, KV_RECIPES[kv], read_headers(source, "tiny"), leave_out)
+def _make(
+    source: Path,
+    work: Path,
+    recipe: str,
+    kv: str = "none",
+    leave_out: tuple[str, ...] = (),
+    **changes: Any,
+) -> Made:
+    known, tensors = LANGUAGE_RECIPES[recipe], read_headers(source, "tiny")
+    size = estimate_size(known, KV_RECIPES[kv], tensors, leave_out)
     request = {
         "model": str(source),
         "recipe": recipe,
@@ -102,6 +110,7 @@ def _make(source: Path, work: Path, recipe: str, kv: str, leave_out: tuple[str, 
         "samples": 6,
         "length": 64,
         "evaluation_tokens": 256,
+        **changes,
     }
     arguments = {
         "source": str(source),
@@ -115,6 +124,9 @@ def _make(source: Path, work: Path, recipe: str, kv: str, leave_out: tuple[str, 
     }
     news: list[dict[str, Any]] = []
     made = quantise(arguments, news.append)
+    kept = [each["layer"] for each in made["sensitivity"] if each["chosen"] == "none"]
+    size = estimate_size(known, KV_RECIPES[kv], tensors, (*leave_out, *kept))
+    arguments["layers"] = dict.fromkeys(size.layers, recipe)
     looked = verify(arguments | {"quality": made["quality"]}, news.append)
     return Made(work / EXPORT, work, made, looked, news, size.whole, arguments)
 
@@ -281,15 +293,39 @@ def test_every_left_out_layer_is_named_to_the_servers(make: Make) -> None:
     assert found.looked["files"]["model.safetensors"] == found.estimated
 
 
+def test_sensitive_layers_stay_in_16_bits_up_to_a_target(source: Path, tmp_path: Path) -> None:
+    """With its scores; what is left out is named to the servers, and the format is its own."""
+    found = _make(source, tmp_path, "fp8", leave_out=("*.down_proj",), effective_bits=12.0)
+    scores = {each["layer"]: each for each in found.made["sensitivity"]}
+    assert len(scores) == 6 and all(each["score"] > 0 for each in scores.values())
+    tensors = found.tensors
+    kept = {name for name, each in scores.items() if each["chosen"] == "none"}
+    assert 0 < len(kept) < 6
+    for name in scores:
+        assert tensors[f"{name}.weight"][0] == ("BF16" if name in kept else "F8_E4M3")
+    values = {name: math.prod(tensors[f"{name}.weight"][1]) for name in (*scores, DOWN)}
+    bits = {name: 8 if name in scores.keys() - kept else 16 for name in values}
+    average = sum(values[name] * bits[name] for name in values) / sum(values.values())
+    assert average <= 12.0
+    assert found.json("hf_quant_config.json")["quantization"]["quant_algo"] == "FP8"
+    assert found.looked["files"]["model.safetensors"] == found.estimated
+
+
 def test_a_model_in_fp16_stays_in_fp16(tmp_path: Path) -> None:
     """Another architecture with it, whose config says so."""
-    names = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "dtype": "float16"}
-    sizes = {"hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": 1}
-    source = make_tiny_llama(tmp_path / "source", **names, **sizes)
+    config: dict[str, Any] = {
+        "architectures": ["MistralForCausalLM"],
+        "model_type": "mistral",
+        "dtype": "float16",
+        "hidden_size": WIDTH,
+        "intermediate_size": INNER,
+        "num_hidden_layers": 1,
+    }
+    source = make_tiny_llama(tmp_path / "source", **config)
     values = load_file(source / "model.safetensors")
     halves = {name: value.half() for name, value in values.items()}
     save_file(halves, source / "model.safetensors", metadata={"format": "pt"})
-    found = _make(source, tmp_path / "work", "int4_awq", "none", ())
+    found = _make(source, tmp_path / "work", "int4_awq")
     assert found.looked["files"]["model.safetensors"] == found.estimated
     assert found.tensors["lm_head.weight"][0] == "F16"
     assert found.tensors[f"{DOWN}.pre_quant_scale"] == ("F16", [INNER])

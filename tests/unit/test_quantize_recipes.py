@@ -226,6 +226,9 @@ def test_a_plan_names_every_check_and_the_first_thing_in_the_way(
         ({"calibration": "nothing"}, Code.CALIBRATION_TEXT_UNREADABLE),
         ({"model": "nothing"}, Code.CHAT_MODEL_NOT_FOUND),
         ({"out": "/proc/nothing/here"}, Code.FOLDER_NOT_WRITABLE),
+        ({"effective_bits": 8.0, "recipe": "fp8"}, Code.RECIPE_INVALID),
+        ({"effective_bits": 9.0, "recipe": "fp8", "kv_cache": "fp8"}, Code.RECIPE_INVALID),
+        ({"effective_bits": 9.0}, Code.QUANTIZE_RECIPE_UNAVAILABLE),
         ({"evaluation_tokens": 262_144, "length": 8192}, None),
     ):
         other = request.model_copy(update={"out": str(tmp_path / "out"), **changes})

@@ -10,6 +10,7 @@ from backend.chat.fetch import FILES, is_repository
 from backend.chat.servers.suitable import Format, Machine
 from backend.contracts import (
     DROP_CACHES,
+    KvChoice,
     MemorySample,
     QuantizeCheck,
     QuantizePlan,
@@ -86,6 +87,19 @@ def _choice(recipe: LanguageRecipe, source: Source | None, here: Here) -> Recipe
         serves_here=_serves(recipe.served, here.machine),
         quality=recipe.quality,
         size=size,
+    )
+
+
+def kv_choices() -> tuple[KvChoice, ...]:
+    return tuple(
+        KvChoice(
+            name=each.name,
+            algorithm=each.algorithm,
+            effect=each.effect,
+            possible=each.hidden is None,
+            reason=each.hidden or text("quantize.possible"),
+        )
+        for each in KV_RECIPES.values()
     )
 
 
@@ -172,16 +186,18 @@ def plan_quantisation(settings: Settings, request: QuantizeRequest, here: Here) 
     )
 
 
-def check_possible(recipe: LanguageRecipe, cuda: bool) -> None:
+def check_possible(recipe: LanguageRecipe, request: QuantizeRequest, cuda: bool) -> None:
     """Raises StudioError QUANTIZE_RECIPE_UNAVAILABLE."""
     reason = why_not(recipe, cuda)
+    if request.effective_bits is not None and recipe.cuda and not cuda:
+        reason = reason or text("quantize.search_needs_cuda")
     if reason is not None:
         raise StudioError(Code.QUANTIZE_RECIPE_UNAVAILABLE, recipe=recipe.title, reason=reason)
 
 
 def _recipe(request: QuantizeRequest, order: Order | None, here: Here) -> Finding:
     recipe = find_recipe(request.recipe)
-    check_possible(recipe, here.cuda is not None)
+    check_possible(recipe, request, here.cuda is not None)
     if order is None:
         return "ok", recipe.quality
     return "ok", text(
@@ -191,7 +207,8 @@ def _recipe(request: QuantizeRequest, order: Order | None, here: Here) -> Findin
 
 def _text(settings: Settings, request: QuantizeRequest) -> Finding:
     kept, _ = chosen_rows(settings.home, request.calibration, request.evaluation)
-    if not find_recipe(request.recipe).passes and request.kv_cache != "fp8":
+    calibrated = find_recipe(request.recipe).passes or request.effective_bits is not None
+    if not calibrated and request.kv_cache != "fp8":
         return "ok", text("quantize.check.no_text")
     seen = preview(request.calibration, kept)
     if seen.warnings:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from backend.chat.models import CHECKPOINTS, MANIFEST, find_language_model
 from backend.contracts import CheckpointManifest, LanguageModel, QuantizeRequest, RecipeSize
 from backend.errors import Code, StudioError
+from backend.language import text
 from backend.models.files import read_json
 from backend.quantize.language.recipes import (
     KvRecipe,
@@ -97,15 +99,27 @@ def read_source(settings: Settings, name: str) -> Source:
 
 def make_order(settings: Settings, request: QuantizeRequest) -> Order:
     """Raises what `read_source` raises, QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE,
-    QUANTIZE_NOTHING_LEFT."""
+    QUANTIZE_NOTHING_LEFT, RECIPE_INVALID."""
     recipe, kv = find_recipe(request.recipe), find_kv_recipe(request.kv_cache)
     source = read_source(settings, request.model)
+    if request.effective_bits is not None:
+        check_bits(recipe, kv, request.effective_bits)
     size = size_of(source, recipe, kv, request.leave_out)
     return Order(request, source, recipe, kv, size, target_of(settings, request))
 
 
+def check_bits(recipe: LanguageRecipe, kv: KvRecipe, bits: float) -> None:
+    """Raises StudioError RECIPE_INVALID for a target that the recipe cannot reach."""
+    own = 8 if recipe.form.value in ("fp8", "int8") else 4
+    if bits <= own:
+        problem = text("quantize.problem.bits", bits=f"{bits:g}", own=own)
+        raise StudioError(Code.RECIPE_INVALID, problem=problem)
+    if kv.algorithm is not None:
+        raise StudioError(Code.RECIPE_INVALID, problem=text("quantize.problem.bits_cache"))
+
+
 def size_of(
-    source: Source, recipe: LanguageRecipe, kv: KvRecipe, leave_out: tuple[str, ...]
+    source: Source, recipe: LanguageRecipe, kv: KvRecipe, leave_out: Sequence[str]
 ) -> SizeEstimate:
     return estimate_size(recipe, kv, source.tensors, leave_out, source.files_bytes)
 

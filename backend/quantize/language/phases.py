@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from backend.contracts import (
     Checkpoint,
     CheckpointManifest,
     LayerError,
+    LayerSensitivity,
     Quality,
     QuantizeRequest,
     QuantizeResult,
@@ -36,6 +38,7 @@ from backend.quantize.language.order import (
     make_order,
     memory_bytes,
     put_in_place,
+    size_of,
     size_view,
 )
 from backend.settings import Settings
@@ -80,6 +83,12 @@ def quantise(context: JobContext, settings: Settings, pool: ModelPool) -> Result
 def check(context: JobContext, settings: Settings, pool: ModelPool, made: Results) -> Results:
     """The checkpoint looked at, and put in its place with its manifest."""
     order = _order(context, settings)
+    kept = [each["layer"] for each in made["sensitivity"] if each["chosen"] == "none"]
+    if kept:
+        order = replace(
+            order,
+            size=size_of(order.source, order.recipe, order.kv, [*order.request.leave_out, *kept]),
+        )
     work = order.work(context.row.id)
     if not (work / EXPORT).exists() and is_ours(order.target):
         return _result(_manifest_in(order.target), order)  # killed after it was put in place
@@ -181,6 +190,8 @@ def _manifest(order: Order, made: Results, looked: Results) -> CheckpointManifes
         estimated_bytes=order.size.whole,
         files=looked["files"],
         quality=Quality.model_validate(looked["quality"]),
+        effective_bits=request.effective_bits,
+        sensitivity=tuple(LayerSensitivity.model_validate(each) for each in made["sensitivity"]),
         layer_errors=tuple(
             LayerError(layer=layer, relative_error=error)
             for layer, error in looked["errors"].items()

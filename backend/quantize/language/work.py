@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from backend.contracts import Quality, QuantizeRequest
+from backend.contracts import LayerSensitivity, Quality, QuantizeRequest
 from backend.jobs.children import News, child_main
 from backend.language import Text, Value, text
 from backend.quantize.language.calibrate import (
@@ -38,6 +38,7 @@ from backend.quantize.language.load import (
 )
 from backend.quantize.language.recipes import find_kv_recipe, find_recipe
 from backend.quantize.language.score import keep_reference, score
+from backend.quantize.language.search import search
 from backend.quantize.language.texts import chosen_rows, digest_of
 
 PACKAGES = ("nvidia-modelopt", "torch", "transformers", "safetensors")
@@ -105,7 +106,8 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
     tell("load")
     with costs.phase("load"):
         config = quant_config(recipe, kv, arguments["left_out"])
-        tokens = tokens_of(home, source, request, needs_text(config))
+        calibrated = needs_text(config) or request.effective_bits is not None
+        tokens = tokens_of(home, source, request, calibrated)
         model = load_model(source, device)
     _say_what(tell, request, tokens, len(arguments["left_out"]))
     held = tokens.evaluation
@@ -113,10 +115,21 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
         keep_reference(
             model, held, work / REFERENCE, lambda done: tell("reference", done, len(held))
         )
-    batch = request.batch
+    batch, found = request.batch, list[LayerSensitivity]()
     with costs.phase("calibrate"):
         tell("calibrate")
-        if is_kept(recipe, work / CALIBRATION):
+        if request.effective_bits is not None:
+            assert tokens.calibration is not None
+            found = search(
+                model,
+                recipe,
+                config,
+                arguments["left_out"],
+                request.effective_bits,
+                list(tokens.calibration.split(request.batch)),
+                lambda passed: tell("calibrate", passed),
+            )
+        elif is_kept(recipe, work / CALIBRATION):
             tell.say("calibrate", "job.quantize_kept")
             restore_calibration(model, recipe, config, work / CALIBRATION)
         else:
@@ -149,6 +162,7 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
         "samples": 0 if tokens.calibration is None else len(tokens.calibration),
         "calibration_digest": None if tokens.calibration is None else digest_of(kept),
         "evaluation_digest": digest_of(scored),
+        "sensitivity": [each.model_dump() for each in found],
         "device": device_name(device),
         "versions": {name: version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
