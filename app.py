@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from backend.commands import chat, engines, fetch, jobs, machine, pictures, storage
+from backend.commands import chat, engines, fetch, jobs, machine, pictures, quantize, storage
 
 app = typer.Typer(
     help="Make pictures on an NVIDIA DGX Spark, an RTX GPU, or no GPU at all.",
@@ -24,6 +24,7 @@ for command in (
     pictures.generate,
     chat.chat,
     fetch.fetch,
+    quantize.quantize,
     storage.storage,
     storage.clean,
 ):

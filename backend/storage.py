@@ -230,7 +230,8 @@ def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
             yield _pictures(keep, row, folder)
     for folder in sorted(settings.previews.glob("*")):
         yield _path(keep, StorageKind.PREVIEWS, folder, IN_USE if folder.name in live else None)
-    for folder in sorted((settings.home / "engines").glob(".*")):
+    begun = [*(settings.home / "engines").glob(".*"), *(settings.home / CHECKPOINTS).glob(".*")]
+    for folder in sorted(begun):
         busy = folder.name[1:].split(".")[0] in live
         yield _path(keep, StorageKind.LEFTOVERS, folder, IN_USE if busy else None)
 

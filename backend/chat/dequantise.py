@@ -25,6 +25,8 @@ from backend.models.files import read_json
 E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """The values of a 4-bit float with two exponent bits and one of mantissa; the fourth bit is the
 sign (OCP Microscaling Formats, 5.3.3)."""
+MX_BIAS = 127
+"""Of the exponents that are scales (OCP Microscaling Formats, 5.4.1)."""
 COMPANIONS = (
     "weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "k_scale", "v_scale",
     "output_scale",
@@ -50,7 +52,7 @@ def dequantise(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     shards = sorted(source.glob("*.safetensors"))
     total = sum(shard.stat().st_size for shard in shards)
     done, places = 0, dict[str, str]()
-    get = _reader(shards)
+    get = tensor_reader(shards)
     for shard in shards:
         tell({"step": done, "total": total})
         tensors = _plain(shard, get, source)
@@ -63,7 +65,7 @@ def dequantise(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
     return {"folder": str(folder)}
 
 
-def _reader(shards: list[Path]) -> Get:
+def tensor_reader(shards: list[Path]) -> Get:
     """Tensors by name from whichever file has them."""
     places: dict[str, Path] = {}
     for shard in shards:
@@ -113,7 +115,8 @@ def plain_weight(
     """A weight of (out, in) in FP32 from what the checkpoint holds.
 
     FP8: float8_e4m3fn (out, in), `scale` a scalar, (out,), or one a square block. INT8: the same
-    with (out,). NVFP4: uint8 (out, in / 2), the even column in the low half, `scale` float8_e4m3fn
+    with (out,). MXFP8: float8_e4m3fn, `scale` uint8 (out, in / 32): exponents of two, plus 127.
+    NVFP4: uint8 (out, in / 2), the even column in the low half, `scale` float8_e4m3fn
     (out, in / block), and a scalar `global_scale`. INT4: uint8 (out / 2, in), the even row in the
     low half, `scale` (out, in / block).
 
@@ -121,6 +124,8 @@ def plain_weight(
     """
     if weight.dim() != 2:
         raise not_readable(source, f"{name} has {weight.dim()} dimensions")
+    if weight.dtype is torch.float8_e4m3fn and scale.dtype is torch.uint8:
+        scale = torch.exp2(scale.float() - MX_BIAS)
     if weight.dtype in (torch.float8_e4m3fn, torch.int8):
         return weight.float() * _spread(scale.float(), weight.shape, name, source)
     if weight.dtype is torch.uint8 and scale.dtype is torch.float8_e4m3fn:

@@ -21,13 +21,21 @@ READABLE = frozenset(
         "NVFP4_AWQ",
         "W4A16_NVFP4",
         "W4A16_AWQ",
+        "W4A8_AWQ",
+        "MXFP8",
         "W8A16",
         "W8A8_SQ_PER_CHANNEL",
         "MIXED_PRECISION",
     }
 )
 """Values of `quant_algo` whose weights can be computed back."""
-GROWTH = {"NVFP4": 4.0, "NVFP4_AWQ": 4.0, "W4A16_NVFP4": 4.0, "W4A16_AWQ": 4.0}
+GROWTH = {
+    "NVFP4": 4.0,
+    "NVFP4_AWQ": 4.0,
+    "W4A16_NVFP4": 4.0,
+    "W4A16_AWQ": 4.0,
+    "W4A8_AWQ": 4.0,
+}
 """BF16 over stored bytes, at most; 2 for 8-bit formats."""
 
 

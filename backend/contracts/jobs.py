@@ -20,6 +20,7 @@ class JobKind(Name):
     TEXT = "text"
     TIMES = "times"
     SERVE = "serve"
+    QUANTIZE = "quantize"
 
 
 BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest"})

@@ -25,6 +25,7 @@ from backend.models.needs import needs_of
 from backend.models.pool import ModelPool
 from backend.networks import bring
 from backend.networks import phases as networks
+from backend.quantize.language import phases as language
 from backend.settings import Settings
 
 Results = dict[str, Any]
@@ -201,6 +202,18 @@ def _serve(context: JobContext, resources: Resources, done: Results) -> Any:
     )
 
 
+def _fetch_to_quantise(context: JobContext, resources: Resources, done: Results) -> Any:
+    return language.fetch(context, resources.settings)
+
+
+def _quantise(context: JobContext, resources: Resources, done: Results) -> Any:
+    return language.quantise(context, resources.settings, resources.pool)
+
+
+def _check_quantised(context: JobContext, resources: Resources, done: Results) -> Any:
+    return language.check(context, resources.settings, resources.pool, done["quantise"])
+
+
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
     JobKind.LOAD: (Phase("load", _load),),
@@ -234,6 +247,11 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("fetch", _bring_to_serve),
         Phase("simulate", _simulate_to_serve),
         Phase("serve", _serve),
+    ),
+    JobKind.QUANTIZE: (
+        Phase("fetch", _fetch_to_quantise),
+        Phase("quantise", _quantise),
+        Phase("check", _check_quantised),
     ),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)

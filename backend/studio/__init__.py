@@ -18,6 +18,7 @@ from backend.studio.machine import Machine, studio_version
 from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
+from backend.studio.quantize import Quantize
 from backend.studio.serving import Serving
 
 __all__ = [
@@ -48,6 +49,7 @@ class Studio:
         self.networks = Networks(self.desk)
         self.chat = Conversations(self.desk)
         self.serving = Serving(self.desk, self.chat)
+        self.quantize = Quantize(self.desk)
         self.disk = Disk(self.desk)
         self.machine = Machine(self.desk)
 

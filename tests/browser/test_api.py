@@ -21,6 +21,7 @@ ENDPOINTS = {
     "/run_engine",
     "/export_language_model",
     "/engine_text",
+    "/quantize",
     "/engines",
     "/fetch",
     "/jobs",

@@ -15,6 +15,7 @@ from ui.api.jobs import job_endpoints
 from ui.api.machine import machine_endpoints
 from ui.api.networks import network_endpoints
 from ui.api.pictures import picture_endpoints
+from ui.api.quantize import quantize_endpoints
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -30,6 +31,7 @@ def public_api(studio: "Studio", keys: FileKeys) -> None:
         *engine_endpoints(studio, follow),
         *network_endpoints(studio, follow),
         *chat_endpoints(studio),
+        *quantize_endpoints(studio, follow),
     ):
         followed.__annotations__["return"] = dict[str, Any]  # of each yield, for the schema
         api(followed, api_name=followed.__name__, concurrency_limit=WAITING_CALLS)

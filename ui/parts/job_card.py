@@ -23,6 +23,10 @@ PHASES = {
         *("queue", "fetch_file", "simulate", "wait"),
         *("server_starting", "server_loading", "server_warming"),
     ),
+    JobKind.QUANTIZE: (
+        *("queue", "fetch_file", "wait", "load", "reference", "calibrate", "evaluate"),
+        *("export", "check"),
+    ),
 }
 SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate", "simulate"})
 

@@ -1,0 +1,51 @@
+"""What each phase of a child took: seconds, and memory at its peak."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import torch
+
+SAMPLE_S = 0.05
+
+
+class Costs:
+    """On a GPU the memory that torch held there, else that of this process."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, dict[str, Any]] = {}
+        self._process = psutil.Process()
+        self._peak = 0
+
+    def memory_bytes(self) -> int:
+        if torch.cuda.is_available():
+            return int(torch.cuda.max_memory_reserved())
+        self._peak = max(self._peak, int(self._process.memory_info().rss))
+        return self._peak
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        self._peak = 0
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(SAMPLE_S):
+                self.memory_bytes()
+
+        watcher = threading.Thread(target=watch, name="memory-watch", daemon=True)
+        watcher.start()
+        since = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - since
+            done.set()
+            watcher.join()
+            cost = {"seconds": seconds, "peak_memory_bytes": self.memory_bytes()}
+            self.phases[name] = cost

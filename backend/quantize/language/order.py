@@ -1,0 +1,222 @@
+"""A request to quantise made definite on this machine: which files, which layers, written where."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from backend.chat.models import CHECKPOINTS, MANIFEST, find_language_model
+from backend.contracts import CheckpointManifest, LanguageModel, QuantizeRequest, RecipeSize
+from backend.errors import Code, StudioError
+from backend.language import text
+from backend.models.files import read_json
+from backend.quantize.language.recipes import (
+    KvRecipe,
+    LanguageRecipe,
+    find_kv_recipe,
+    find_recipe,
+)
+from backend.quantize.language.sizes import (
+    WIDE,
+    SizeEstimate,
+    StoredTensor,
+    check_architecture,
+    estimate_size,
+    files_bytes,
+    read_headers,
+)
+from backend.settings import Settings
+
+PROCESS_BYTES = 480 << 20
+"""Of a child process with torch, transformers and ModelOpt."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be quantised, as its files say."""
+
+    model: LanguageModel
+    config: dict[str, Any]
+    tensors: tuple[StoredTensor, ...]
+    files_bytes: int
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.model.folder)
+
+    @property
+    def parameters(self) -> int:
+        return sum(tensor.values for tensor in self.tensors)
+
+    @property
+    def revision(self) -> str | None:
+        """The commit, where it is in the hub's cache."""
+        return self.folder.name if self.folder.parent.name == "snapshots" else None
+
+    @property
+    def digest(self) -> str:
+        marks = sorted((each.name, each.dtype, each.shape) for each in self.tensors)
+        told = json.dumps([marks, self.files_bytes, self.revision])
+        return hashlib.sha256(told.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is made of which source, and how."""
+
+    request: QuantizeRequest
+    source: Source
+    recipe: LanguageRecipe
+    kv: KvRecipe
+    size: SizeEstimate
+    target: Path
+
+    def work(self, job_id: str) -> Path:
+        """Where it is made: beside its place, so that it can be renamed when it is whole."""
+        return self.target.parent / f".{job_id}"
+
+
+def read_source(settings: Settings, name: str) -> Source:
+    """Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED,
+    QUANTIZE_ALREADY_QUANTIZED, QUANTIZE_MODEL_UNSUPPORTED, QUANTIZE_WEIGHTS_MISSING,
+    QUANTIZE_WEIGHTS_PICKLED."""
+    model = find_language_model(settings, name)
+    if model.algorithm is not None or model.simulated:
+        raise StudioError(
+            Code.QUANTIZE_ALREADY_QUANTIZED, model=model.name, precision=model.precision
+        )
+    folder = Path(model.folder)
+    config = read_json(folder / "config.json", model.name)
+    check_architecture(config, model.name)
+    tensors = read_headers(folder, model.name)
+    return Source(model, config, tensors, files_bytes(folder))
+
+
+def make_order(settings: Settings, request: QuantizeRequest) -> Order:
+    """Raises what `read_source` raises, QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE,
+    QUANTIZE_NOTHING_LEFT, RECIPE_INVALID."""
+    recipe, kv = find_recipe(request.recipe), find_kv_recipe(request.kv_cache)
+    source = read_source(settings, request.model)
+    if request.effective_bits is not None:
+        check_bits(recipe, kv, request.effective_bits)
+    size = size_of(source, recipe, kv, request.leave_out)
+    return Order(request, source, recipe, kv, size, target_of(settings, request))
+
+
+def check_bits(recipe: LanguageRecipe, kv: KvRecipe, bits: float) -> None:
+    """Raises StudioError RECIPE_INVALID for a target that the recipe cannot reach."""
+    own = 8 if recipe.form.value in ("fp8", "int8") else 4
+    if bits <= own:
+        problem = text("quantize.problem.bits", bits=f"{bits:g}", own=own)
+        raise StudioError(Code.RECIPE_INVALID, problem=problem)
+    if kv.algorithm is not None:
+        raise StudioError(Code.RECIPE_INVALID, problem=text("quantize.problem.bits_cache"))
+
+
+def size_of(
+    source: Source, recipe: LanguageRecipe, kv: KvRecipe, leave_out: Sequence[str]
+) -> SizeEstimate:
+    return estimate_size(recipe, kv, source.tensors, leave_out, source.files_bytes)
+
+
+def size_view(size: SizeEstimate) -> RecipeSize:
+    return RecipeSize(
+        source_bytes=size.source,
+        whole_bytes=size.whole,
+        quantised_bytes=size.quantised,
+        quantised_source_bytes=size.quantised_source,
+        ratio_whole=size.ratio_whole,
+        ratio_quantised_layers=size.ratio_quantised_layers,
+        layers=len(size.layers),
+        left_out=size.left_out,
+    )
+
+
+def target_of(settings: Settings, request: QuantizeRequest) -> Path:
+    """The folder that is asked for, or one that is named after model and recipe."""
+    if request.out is not None:
+        return Path(request.out).expanduser().absolute()
+    parts = [Path(request.model).name, request.recipe]
+    if request.kv_cache != "none":
+        parts.append(f"kv_{request.kv_cache}")
+    if request.effective_bits is not None:
+        parts.append(f"{request.effective_bits:g}_bits")
+    return settings.home / CHECKPOINTS / "-".join(parts)
+
+
+def check_target(target: Path, replace: bool) -> None:
+    """Raises StudioError CHECKPOINT_EXISTS, FOLDER_NOT_WRITABLE. Only a checkpoint of this studio
+    is ever replaced; an empty folder is no obstacle."""
+    taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
+    if taken and not (replace and is_ours(target)):
+        raise StudioError(Code.CHECKPOINT_EXISTS, path=str(target))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        probe = target.parent / f".probe.{target.name}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StudioError(Code.FOLDER_NOT_WRITABLE, repr(error), path=str(target.parent)) from error
+
+
+def is_ours(folder: Path) -> bool:
+    try:
+        CheckpointManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return False
+    return True
+
+
+def put_in_place(finished: Path, order: Order) -> None:
+    """Rename a whole checkpoint to its place, the one before it going first if it may.
+
+    Raises StudioError CHECKPOINT_EXISTS.
+    """
+    check_target(order.target, order.request.replace)
+    if order.target.exists():
+        old = finished.with_name("replaced")
+        order.target.replace(old)
+        finished.replace(order.target)
+        shutil.rmtree(old)
+    else:
+        finished.replace(order.target)
+
+
+def disk_bytes(order: Order) -> int:
+    """Of the checkpoint, the original's logits while it is scored, and what calibration keeps."""
+    vocabulary = int(order.source.config.get("vocab_size") or 0)
+    logits = (order.request.evaluation_tokens + order.request.length) * vocabulary * 2
+    kept = order.size.quantised_source if order.recipe.rewrites_weights else 0
+    return order.size.whole + logits + kept
+
+
+def memory_bytes(order: Order) -> int:
+    """Peak of the child process: the model in 16 bits, and the most of what is beside it at a time.
+    Factors measured on a CPU (docs/quantisation.md)."""
+    source, request, rewrites = order.source, order.request, order.recipe.rewrites_weights
+    width = sum(int(source.config.get(name) or 0) for name in ("hidden_size", "intermediate_size"))
+    converted = any(tensor.dtype in WIDE for tensor in source.tensors)
+    loading = source.files_bytes if converted else 0
+    calibrating = request.batch * request.length * width * 2 * PASSING_TENSORS
+    if rewrites:
+        chosen = set(order.size.layers)
+        largest = max(tensor.values for tensor in source.tensors if tensor.module in chosen)
+        calibrating += largest * 4 * SMOOTHING_TENSORS
+        calibrating += 0 if converted else order.size.quantised_source
+    scoring = request.length * int(source.config.get("vocab_size") or 0) * SCORE_BYTES
+    exporting = 2 * order.size.quantised
+    beside = max(loading, calibrating, scoring, exporting)
+    return PROCESS_BYTES + 2 * source.parameters + beside
+
+
+PASSING_TENSORS = 10
+"""In 16 bits and of a layer's widths, that are alive at once while text passes."""
+SMOOTHING_TENSORS = 10
+"""In FP32 and of the largest layer's size, while AWQ or SmoothQuant look for its scales."""
+SCORE_BYTES = 18
+"""Of a logit while it is compared: in 16 bits, and four times in FP32."""
