@@ -161,10 +161,11 @@ def _things(keep: Keep, hub: HFCacheInfo | None) -> Iterator[_Thing]:
             elif path == prompts_folder(home):
                 busy = any(row.request.get("prompts") for row in live)
             yield _path(keep, kind, path, IN_USE if busy else None)
-    yield from _checkpoints(keep, used)
+    ids = {row.id for row in live}
+    yield from _checkpoints(keep, used, ids)
     for path in sorted((home / "servers").glob("*")):
         yield _path(keep, StorageKind.SERVERS, path, SERVED if servers else None)
-    yield from _job_folders(keep, {row.id for row in live})
+    yield from _job_folders(keep, ids)
 
 
 def _belongs(name: str, model: str) -> bool:
@@ -209,14 +210,21 @@ def _engines(keep: Keep, models: set[str]) -> Iterator[_Thing]:
         yield _Thing(item, lambda made=made: delete_engine(keep.settings, made.id))  # type: ignore[misc]
 
 
-def _checkpoints(keep: Keep, used: dict[Path, Text]) -> Iterator[_Thing]:
+def _checkpoints(keep: Keep, used: dict[Path, Text], live: set[str]) -> Iterator[_Thing]:
     """Quantised checkpoints, what was made of them to be served simulated, and drafts of both."""
     for kind, name in ((StorageKind.CHECKPOINTS, CHECKPOINTS), (StorageKind.SIMULATED, SIMULATED)):
         for path in sorted((keep.settings.home / name).glob("*")):
-            if path.name.startswith("."):
+            if path.name.startswith(".") and kind is StorageKind.CHECKPOINTS:
+                yield _path(keep, StorageKind.LEFTOVERS, path, _busy(path, live))
+            elif path.name.startswith("."):
                 yield _path(keep, StorageKind.LEFTOVERS, path, IN_USE if used else None)
             else:
                 yield _path(keep, kind, path, why_kept(used, path))
+
+
+def _busy(draft: Path, live: set[str]) -> Text | None:
+    """Whether a live job writes what its id begins the hidden name of."""
+    return IN_USE if draft.name[1:].split(".")[0] in live else None
 
 
 def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
@@ -230,10 +238,8 @@ def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
             yield _pictures(keep, row, folder)
     for folder in sorted(settings.previews.glob("*")):
         yield _path(keep, StorageKind.PREVIEWS, folder, IN_USE if folder.name in live else None)
-    begun = [*(settings.home / "engines").glob(".*"), *(settings.home / CHECKPOINTS).glob(".*")]
-    for folder in sorted(begun):
-        busy = folder.name[1:].split(".")[0] in live
-        yield _path(keep, StorageKind.LEFTOVERS, folder, IN_USE if busy else None)
+    for folder in sorted((settings.home / "engines").glob(".*")):
+        yield _path(keep, StorageKind.LEFTOVERS, folder, _busy(folder, live))
 
 
 def _pictures(keep: Keep, row: JobRow, folder: Path) -> _Thing:

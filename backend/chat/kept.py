@@ -26,7 +26,7 @@ def used_folders(
         name = str(row.request.get("model", ""))
         for folder in _folders_of(settings, name):
             used[folder] = text("storage.in_use")
-        if row.kind is JobKind.SERVE and is_repository(name):
+        if row.kind in (JobKind.SERVE, JobKind.QUANTIZE) and is_repository(name):
             used[_storage(name)] = text("storage.in_use")
     for server in servers:
         folders = _folders_of(settings, server.endpoint.model)

@@ -59,7 +59,7 @@ def list_language_models(settings: Settings) -> tuple[LanguageModel, ...]:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """Folders that may hold one, the first of a name winning."""
+    """Folders that may hold one, the first of a name winning; hidden ones are still written."""
     roots = (
         *settings.models,
         settings.home / CHECKPOINTS,
@@ -69,7 +69,8 @@ def _folders(settings: Settings) -> list[Path]:
     folders: dict[str, Path] = {}
     for root in roots:
         for config in sorted(root.glob("*/config.json")):
-            folders.setdefault(config.parent.name, config.parent)
+            if not config.parent.name.startswith("."):
+                folders.setdefault(config.parent.name, config.parent)
     return list(folders.values())
 
 

@@ -96,7 +96,9 @@ def test_models_are_found_by_name_folder_and_repository(
     make_tiny_llama(storage / "snapshots" / "0123")
     (storage / "refs").mkdir()
     (storage / "refs" / "main").write_text("0123")
+    make_tiny_llama(settings.home / "checkpoints" / ".being-written")
     names = [model.name for model in list_language_models(settings)]
+    assert ".being-written" not in names
     assert {"mine", "other", "maker/model"} <= set(names)
     for name, folder in (
         ("mine", mine),

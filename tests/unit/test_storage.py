@@ -12,6 +12,7 @@ from backend.contracts import (
     EngineRequest,
     MemorySample,
     Precision,
+    QuantizeRequest,
     Runtime,
     ServeRequest,
     ServerKind,
@@ -179,6 +180,7 @@ def language_models(studio: Studio, hub: Path) -> None:
     home = studio.settings.home
     source = make_tiny_llama(home / "checkpoints" / "mine")
     make_tiny_llama(home / "checkpoints" / "other")
+    make_tiny_llama(home / "checkpoints" / "another")
     copy = make_tiny_llama(home / "simulated_checkpoints" / "mine-simulated-0")
     told = {"label": SIMULATION, "algorithm": "FP8", "source": str(source)}
     (copy / MANIFEST).write_text(json.dumps(told))
@@ -232,10 +234,17 @@ def test_language_models_go_unless_they_are_served_or_asked_for(studio: Studio, 
     } <= free.keys()
     serving(studio, "mine-simulated-0", "maker/talker")
     job = studio.chat.serve(ServeRequest(model="other", kind=ServerKind.TRANSFORMERS), OWNER)
+    making = studio.quantize.quantize(
+        QuantizeRequest(model="another", recipe="int8_weight_only"), OWNER
+    )
+    for begun in (making, "0" * 32):
+        put(studio.settings.home / "checkpoints" / f".{begun}" / "weights", 5)
     shown = items(studio)
     reasons = {name: item.kept.render() for name, item in shown.items() if item.kept}
     assert reasons == {
         "checkpoints:mine": "The server mine-simulated-0/transformers runs on a copy of it.",
+        "checkpoints:another": "In use by a job that waits or runs.",
+        f"leftovers:.{making}": "In use by a job that waits or runs.",
         "checkpoints:other": "In use by a job that waits or runs.",
         "simulated:mine-simulated-0": "Served now, by mine-simulated-0/transformers.",
         "leftovers:.other.part": "In use by a job that waits or runs.",
@@ -243,6 +252,7 @@ def test_language_models_go_unless_they_are_served_or_asked_for(studio: Studio, 
         "hub:maker/talker": "Served now, by maker/talker/transformers.",
     }
     studio.jobs.cancel(job, OWNER)
+    studio.jobs.cancel(making, OWNER)
     serving(studio)
     done = studio.disk.clean_up(tuple(item.key for item in shown.values()), OWNER)
     assert {f"{item.kind}:{item.name}" for item in done.gone} >= reasons.keys()
