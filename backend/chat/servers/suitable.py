@@ -31,19 +31,18 @@ MODELOPT_FORMATS: dict[str, Format] = {
     "FP8_PER_CHANNEL_PER_TOKEN": Format(BOTH, HOPPER),
     "FP8_PB_WO": Format(BOTH, HOPPER),
     "NVFP4": Format(BOTH, NVFP4_CAPABILITIES),
-    "NVFP4_AWQ": Format(BOTH, NVFP4_CAPABILITIES),
-    "NVFP4_SVD": Format(BOTH, NVFP4_CAPABILITIES),
+    "NVFP4_AWQ": Format(TRTLLM, NVFP4_CAPABILITIES),
     "W4A16_NVFP4": Format(frozenset({ServerKind.VLLM}), NVFP4_CAPABILITIES),
     "W4A8_NVFP4_FP8": Format(TRTLLM, NVFP4_CAPABILITIES),
     "W4A8_MXFP4_FP8": Format(TRTLLM, NVFP4_CAPABILITIES),
-    "MXFP4": Format(BOTH, NVFP4_CAPABILITIES),
+    "MXFP4": Format(TRTLLM, NVFP4_CAPABILITIES),
     "MXFP8": Format(BOTH, NVFP4_CAPABILITIES),
     "MIXED_PRECISION": Format(BOTH, NVFP4_CAPABILITIES),
     "W4A16_AWQ": Format(TRTLLM, AMPERE_TO_HOPPER),
     "W4A8_AWQ": Format(TRTLLM, ADA_AND_HOPPER),
 }
 """By `quant_algo`, after the support tables of TensorRT-LLM, vLLM and ModelOpt. What is not here
-(INT8: the engines of older TensorRT-LLM only) no server takes."""
+(INT8: the engines of older TensorRT-LLM only; NVFP4_SVD: in no loader's list) no server takes."""
 
 
 @dataclass(frozen=True)
