@@ -39,23 +39,24 @@ def reword(text: str, rng: Random, language: Language) -> str:
 
 
 @cache
-def _groups(language: Language) -> list[tuple[re.Pattern[str], list[str]]]:
-    """Patterns that find each word, with what may stand in its place."""
+def _others(language: Language) -> tuple[re.Pattern[str], dict[str, list[str]]]:
+    """A pattern that finds any word with synonyms, longer ones first, and what may replace each."""
+    others: dict[str, list[str]] = {}
+    for group in load("synonyms")[language]:
+        for word in group:
+            others.setdefault(word, []).extend(other for other in group if other != word)
+    words = "|".join(map(re.escape, sorted(others, key=len, reverse=True)))
     before, after = (r"(?<![\w'-])", r"(?![\w'-])") if language == "en" else ("", "")
-    return [
-        (re.compile(before + re.escape(word) + after), [other for other in group if other != word])
-        for group in load("synonyms")[language]
-        for word in group
-    ]
+    return re.compile(f"{before}({words}){after}"), others
 
 
-def exchange(text: str, rng: Random, language: Language) -> str:
-    """With another word for one of its words."""
-    fitting = [(found, others) for found, others in _groups(language) if found.search(text)]
-    if not fitting:
-        return text
-    found, others = rng.choice(fitting)
-    return found.sub(lambda _: rng.choice(others), text, count=1)
+def exchange(text: str, rng: Random, language: Language, times: int = 1) -> str:
+    """With other words for up to `times` of its words."""
+    pattern, others = _others(language)
+    spots = list(pattern.finditer(text)) if times else []
+    for found in sorted(rng.sample(spots, min(times, len(spots))), key=re.Match.start, reverse=True):
+        text = text[: found.start()] + rng.choice(others[found[0]]) + text[found.end() :]
+    return text
 
 
 def shorten(text: str, rng: Random) -> str:
