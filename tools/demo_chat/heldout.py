@@ -99,7 +99,7 @@ def _draw_texts(rng: Random) -> list[Dialogue | str]:
 
 def draw() -> str:
     """The file's text, drawn anew: other questions as soon as any wording has changed."""
-    parts = {
+    parts: dict[str, Sequence[Dialogue | str]] = {
         "known": _draw_known(Random(7)),
         "unknown": _draw_unknown(Random(8)),
         "texts": _draw_texts(Random(9)),
