@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from itertools import pairwise
 from random import Random
 
 import pytest
 
-from tools.demo_chat import sums
+from tools.demo_chat import heldout, sums
 from tools.demo_chat.dialogues import Dialogue, dialogue, training_dialogues
 from tools.demo_chat.grammar import LANGUAGES
 from tools.demo_chat.heldout import banned, known, texts, unknown
+from tools.demo_chat.knowledge import facts
 from tools.demo_chat.noise import typed
 from tools.demo_chat.package import CALIBRATION_BYTES, calibration_rows, perplexity_rows
 
@@ -28,6 +31,25 @@ def test_300_questions_are_held_out_half_of_them_korean():
     assert len(unknown()) == 60
     about_facts = {row.keys for row in known() if row.kind == "fact"}
     assert len(about_facts) > 120
+
+
+def test_the_held_out_questions_stay_what_they_are():
+    asked = [
+        (row.messages, row.keys, row.kind, row.language, row.core, row.longest)
+        for row in (*known(), *unknown())
+    ]
+    digest = hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+    assert digest == "0f24d088dc1d7d58b714406e565f33cbf2a30fdf732c64a33202e837468772ed"
+
+
+def test_held_out_questions_ask_for_what_the_facts_say_today():
+    today = {fact.keys for fact in facts()}
+    assert not [row.core for row in known() if row.kind == "fact" and row.keys not in today]
+
+
+def test_held_out_questions_can_be_drawn_anew():
+    parts = Counter(json.loads(line)["part"] for line in heldout.draw().splitlines())
+    assert parts == {"known": 300, "unknown": 60, "texts": 240}
 
 
 def test_training_sees_no_held_out_question(trained_on):
@@ -78,8 +100,10 @@ def test_sums_are_right_in_every_step(operation):
         a, b = sums.pick(rng, operation, unseen=False)
         written = sums.steps(a, operation, b)
         for step in written.split(", "):
-            left, is_, right = step.replace("x", "*").partition("=")
-            assert not is_ or eval(left) == int(right), written
+            left, _, right = step.partition(" → ")[0].replace("x", "*").partition("=")
+            assert eval(left) == int(right), written
+        if operation in "+-":
+            assert int(written.rpartition("→ ")[2]) == sums.result(a, operation, b)
         assert sums.result(a, operation, b) == eval(
             f"{a} {operation.replace('x', '*').replace('/', '//')} {b}"
         )

@@ -71,6 +71,21 @@ def test_every_table_has_wordings_held_out(name):
             assert all(parse(wording) for wording in wordings)
 
 
+def test_nothing_unknown_is_both_held_out_and_trained_on():
+    for language in LANGUAGES:
+        table = load("unknown")[language]
+        held_out = {normal(text) for texts in table.values() for text in split(texts, unseen=True)}
+        trained = {normal(text) for texts in table.values() for text in split(texts, unseen=False)}
+        assert not held_out & trained
+
+
+def test_what_is_unknown_is_no_name_of_a_fact():
+    named = {normal(name) for fact in facts() for names in fact.names.values() for name in names}
+    for language in LANGUAGES:
+        for kind, texts in load("unknown")[language].items():
+            assert kind in ("ask", "syllables") or not named & set(map(normal, texts)), kind
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [

@@ -15,7 +15,7 @@ from tools.demo_chat.tales import ask_story, ask_unknown
 from tools.demo_chat.turns import Manner, Turn, answer_fact, ask_fact, sibling, tell_more
 
 Message = dict[str, str]
-KINDS = {"fact": 54, "follow-up": 11, "sum": 11, "word": 7, "story": 4, "unknown": 13}
+KINDS = {"fact": 55, "follow-up": 11, "sum": 11, "word": 8, "story": 4, "unknown": 11}
 """How often a conversation ends with what."""
 ASK: dict[str, Callable[[Random, Language, Manner, bool], Turn]] = {
     "fact": ask_fact,

@@ -20,6 +20,10 @@ else:
 FOLDER = Path(__file__).parent
 Keys = tuple[tuple[str, ...], ...]
 """Groups of alternatives, of each of which a right answer contains one."""
+PLAIN_THEMES = ("talk",)
+"""Whose topics say nothing worth thinking or asking about."""
+ABOUT_SHARE = 0.08
+"""Of the questions: they only name the topic."""
 
 
 @cache
@@ -55,6 +59,9 @@ class Fact:
 
     def question(self, rng: Random, language: Language, unseen: bool) -> str:
         """One of its questions, by lot. IndexError if none is held out and `unseen` is asked."""
+        if not unseen and self.theme not in PLAIN_THEMES and rng.random() < ABOUT_SHARE:
+            wording = rng.choice(load("wordings")["about"][language])
+            return write(wording, rng, t=self.labels[language])
         wording = rng.choice(self.wordings(language, unseen))
         return write(wording, rng, **self.slots(rng, language))
 

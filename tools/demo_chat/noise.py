@@ -6,7 +6,7 @@ import re
 from functools import cache
 from random import Random
 
-from tools.demo_chat.grammar import Language
+from tools.demo_chat.grammar import PARTICLES, Language, particles
 from tools.demo_chat.knowledge import load
 
 _ASKING = re.compile(
@@ -15,47 +15,55 @@ _ASKING = re.compile(
 _ASKING_KO = re.compile(
     r"(까|까요|나요|가요|죠|지|뭐예요|뭐야|예요|이에요|이야|은|는|은요|는요|어요|아요|해요|돼요)$"
 )
+_PARTICLE = re.compile("(은|는|이|가|을|를|과|와|으로|로)(?![가-힣])")
 LIGHT_WORDS = frozenset(
     ("the", "a", "an", "i", "do", "does", "is", "are", "to", "of", "me", "my", "it")
 )
-HOW = (
-    "how can i ",
-    "how do you ",
-    "how does one ",
-    "how to ",
-    "what is the way to ",
-    "tell me how to ",
-)
-WANT_KO = ("하려면 어떻게 해요", "하고 싶어요", "하는 법을 알려 줘", "하는 방법이 뭐예요")
+REWORDED_SHARE = 0.2
+"""Of the questions."""
 
 
 def reword(text: str, rng: Random, language: Language) -> str:
-    """Another way into the same question."""
-    if language == "en" and text.startswith("how do i ") and rng.random() < 0.5:
-        return rng.choice(HOW) + text.removeprefix("how do i ")
-    if language == "ko" and text.endswith(WANT_KO[0]) and rng.random() < 0.5:
-        return text.removesuffix(WANT_KO[0]) + rng.choice(WANT_KO[1:])
-    return text
+    """Now and then with another beginning or, in Korean, ending that asks the same."""
+    pattern, ways = _ways(language)
+    found = pattern.search(text) if rng.random() < REWORDED_SHARE else None
+    if found is None:
+        return text
+    return text[: found.start()] + rng.choice(ways[found[0]]) + text[found.end() :]
 
 
 @cache
-def _groups(language: Language) -> list[tuple[re.Pattern[str], list[str]]]:
-    """Patterns that find each word, with what may stand in its place."""
+def _ways(language: Language) -> tuple[re.Pattern[str], dict[str, list[str]]]:
+    ways: dict[str, list[str]] = load("synonyms")["begin" if language == "en" else "end"]
+    words = "|".join(map(re.escape, sorted(ways, key=len, reverse=True)))
+    return re.compile(f"^({words})" if language == "en" else f"({words})$"), ways
+
+
+@cache
+def _others(language: Language) -> tuple[re.Pattern[str], dict[str, list[str]]]:
+    """A pattern that finds any word with synonyms, longer ones first, and what may replace each."""
+    others: dict[str, list[str]] = {}
+    for group in load("synonyms")[language]:
+        for word in group:
+            others.setdefault(word, []).extend(other for other in group if other != word)
+    words = "|".join(map(re.escape, sorted(others, key=len, reverse=True)))
     before, after = (r"(?<![\w'-])", r"(?![\w'-])") if language == "en" else ("", "")
-    return [
-        (re.compile(before + re.escape(word) + after), [other for other in group if other != word])
-        for group in load("synonyms")[language]
-        for word in group
-    ]
+    return re.compile(f"{before}({words}){after}"), others
 
 
-def exchange(text: str, rng: Random, language: Language) -> str:
-    """With another word for one of its words."""
-    fitting = [(found, others) for found, others in _groups(language) if found.search(text)]
-    if not fitting:
-        return text
-    found, others = rng.choice(fitting)
-    return found.sub(lambda _: rng.choice(others), text, count=1)
+def exchange(text: str, rng: Random, language: Language, times: int = 1) -> str:
+    """With other words for up to `times` of its words."""
+    pattern, others = _others(language)
+    spots = list(pattern.finditer(text)) if times else []
+    for found in sorted(
+        rng.sample(spots, min(times, len(spots))), key=re.Match.start, reverse=True
+    ):
+        other, rest = rng.choice(others[found[0]]), text[found.end() :]
+        if language == "ko" and (particle := _PARTICLE.match(rest)):
+            pair = next(pair for pair in PARTICLES if particle[0] in pair.split("/"))
+            other, rest = particles(f"{other}{pair}"), rest[particle.end() :]
+        text = text[: found.start()] + other + rest
+    return text
 
 
 def shorten(text: str, rng: Random) -> str:

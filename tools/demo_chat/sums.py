@@ -29,7 +29,7 @@ def numbers(rng: Random, operation: str, limit: int = 1000) -> tuple[int, int]:
             else rng.randint(2, 99)
         )
         return (a, b) if operation == "x" else (a * b, b)
-    top = min(limit, rng.choice((10, 20, 100, 100, 1000)))
+    top = min(limit, rng.choice((10, 100, 100, 1000, 1000)))
     a, b = rng.randrange(top), rng.randrange(top)
     return (max(a, b), min(a, b)) if operation == "-" else (a, b)
 
@@ -46,33 +46,33 @@ def result(a: int, operation: str, b: int) -> int:
 
 
 def steps(a: int, operation: str, b: int) -> str:
-    """The way to the result: digit by digit from the right, parts of a product, a known product."""
-    c = result(a, operation, b)
+    """The way to the result in steps that each need little more than the one before: digit by
+    digit from the right, parts of a product and their sum, multiples up to the dividend."""
     if operation == "x":
         tens, ones = a // 10 * 10, a % 10
         if tens and ones and a > 12:
-            return f"{tens} x {b} = {tens * b}, {ones} x {b} = {ones * b}, {tens * b} + {ones * b} = {c}"
-        return f"{a} x {b} = {c}"
+            parts = f"{tens} x {b} = {tens * b}, {ones} x {b} = {ones * b}"
+            return f"{parts}, {_columns(tens * b, '+', ones * b)}"
+        return f"{a} x {b} = {a * b}"
     if operation == "/":
-        return f"{c} x {b} = {a}"
+        return ", ".join(f"{n} x {b} = {n * b}" for n in range(1, a // b + 1)) or f"0 x {b} = 0"
     return _columns(a, operation, b)
 
 
 def _columns(a: int, operation: str, b: int) -> str:
-    """47 + 38 as "7+8=15, 4+3+1=8": each column with what was carried."""
-    parts, carry, first = [], 0, True
-    while a or b or first:
+    """47 + 38 as "7+8=15 → 5, 4+3+1=8 → 85": each column with what was carried or borrowed, and
+    the digits found so far."""
+    parts, carry, written = [], 0, ""
+    while a or b or not written:
         x, y = a % 10, b % 10
-        if operation == "+":
-            value = x + y + carry
-            parts.append(f"{x}+{y}{'+1' if carry else ''}={value}")
-            carry = value // 10
-        else:
-            lent = 10 if x - carry < y else 0
-            parts.append(f"{x + lent}-{y}{'-1' if carry else ''}={x + lent - y - carry}")
-            carry = lent // 10
-        a, b, first = a // 10, b // 10, False
-    return ", ".join(parts) + (", 1" if carry else "")
+        a, b = a // 10, b // 10
+        lent = 10 if operation == "-" and x - carry < y else 0
+        value = x + y + carry if operation == "+" else x + lent - y - carry
+        done = f"{x + lent}{operation}{y}{f'{operation}1' if carry else ''}={value}"
+        carry = value // 10 if operation == "+" else lent // 10
+        written = f"{value % 10 if a or b else value}{written}"
+        parts.append(f"{done} → {written}")
+    return ", ".join(parts)
 
 
 def solve(

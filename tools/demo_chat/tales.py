@@ -16,7 +16,17 @@ from tools.demo_models.spec import stable_fraction
 UNSEEN_SHARE = 0.12
 STRANGE_SHARE = 0.4
 """Of the unknown questions: made of parts, so that whatever has no known name is unknown."""
-FRAMES = ("what", "what", "gpu", "best", "saving", "bits", "steps", "guidance", "versus")
+FRAMES = (
+    *("what", "what", "what", "gpu", "best", "saving", "bits", "steps", "guidance", "versus"),
+    *("sides", "colour"),
+)
+STRANGERS = (
+    *("nonsense", "thing", "thing", "science", "othertech", "person", "food"),
+    *("city", "country", "work", "code"),
+)
+NO_SLOTS = ("ask", "syllables", "about")
+LOOSE_SHARE = 0.2
+ABOUT_SHARE = 0.25
 
 
 def held_out(hero: str, place: str) -> bool:
@@ -83,23 +93,26 @@ def _loose_words(language: Language) -> list[str]:
     return sorted(set(found) - {"on", "am", "an"})
 
 
-def _stranger(rng: Random, language: Language) -> str:
-    """Something that is not known here."""
-    table = load("unknown")[language]
-    kind = rng.choice(("nonsense", "thing", "science", "othertech", "person", "food"))
-    if kind == "nonsense":
-        return nonsense(rng, language)
-    return rng.choice(split(table[kind], unseen=False))
+def _slots(rng: Random, language: Language, unseen: bool = False) -> dict[str, str]:
+    """Something unknown of every kind."""
+    columns = load("unknown")[language].items()
+    named = {k: rng.choice(split(v, unseen)) for k, v in columns if k not in NO_SLOTS}
+    return {"nonsense": nonsense(rng, language), **named}
 
 
 def _strange_question(rng: Random, language: Language) -> str:
-    """A question of the kind that facts are asked with, about something unknown; or mere words."""
-    if rng.random() < 0.4:
+    """A question as facts are asked for, about something unknown; or mere words."""
+    lot, table = rng.random(), load("wordings")
+    if lot < LOOSE_SHARE:
         words = rng.sample(_loose_words(language), rng.randint(2, 7))
         return " ".join((*words, nonsense(rng, language)) if rng.random() < 0.2 else words)
-    wordings = load("wordings")[rng.choice(FRAMES)][language]
-    x, y = _stranger(rng, language), _stranger(rng, language)
-    return write(rng.choice(split(wordings, unseen=False)), rng, x=x, y=y)
+    slots = _slots(rng, language)
+    if lot < LOOSE_SHARE + ABOUT_SHARE:
+        topic = write(rng.choice(load("unknown")[language]["about"]), rng, **slots)
+        return write(rng.choice(table["about"][language]), rng, t=topic)
+    wording = rng.choice(split(table[rng.choice(FRAMES)][language], unseen=False))
+    x, y = (slots[kind] for kind in rng.sample(STRANGERS, 2))
+    return write(wording, rng, x=x, y=y)
 
 
 def ask_unknown(rng: Random, asked: Language, manner: Manner, unseen: bool = False) -> Turn:
@@ -108,15 +121,9 @@ def ask_unknown(rng: Random, asked: Language, manner: Manner, unseen: bool = Fal
         question = _strange_question(rng, asked)
     else:
         wording = rng.choice(split(table["ask"], unseen))
-        slots = {
-            k: rng.choice(split(v, unseen))
-            for k, v in table.items()
-            if k not in ("ask", "syllables")
-        }
-        question = write(wording, rng, nonsense=nonsense(rng, asked), **slots)
+        question = write(wording, rng, **_slots(rng, asked, unseen))
         if not unseen:
-            for _ in range(rng.choice((0, 0, 1, 2))):
-                question = exchange(question, rng, asked)
+            question = exchange(question, rng, asked, rng.choice((0, 0, 1, 2)))
     say = manner.language
     thought = {
         "en": "Not about the studio or its field.",

@@ -8,7 +8,7 @@ from random import Random
 
 from tools.demo_chat.grammar import Language
 from tools.demo_chat.judge import found
-from tools.demo_chat.knowledge import Fact, Keys, facts, siblings
+from tools.demo_chat.knowledge import PLAIN_THEMES, Fact, Keys, facts, siblings
 from tools.demo_chat.noise import exchange, shorten
 
 
@@ -43,8 +43,6 @@ WORDS = {
 }
 MORE_SHARE = 0.6
 SHORTENED_SHARE = 0.15
-PLAIN_THEMES = ("talk",)
-"""Whose key facts say nothing worth thinking about."""
 
 
 def answer_fact(rng: Random, fact: Fact, question: str, manner: Manner) -> Turn:
@@ -80,8 +78,7 @@ def ask_fact(
 
 def _varied(rng: Random, fact: Fact, question: str, language: Language) -> str:
     """A training question in other words; names stay what they are."""
-    for _ in range(rng.choice((0, 0, 1, 1, 2))):
-        question = exchange(question, rng, language)
+    question = exchange(question, rng, language, rng.choice((0, 0, 1, 1, 2, 3)))
     own = not fact.names["en"] and not fact.pairs
     return shorten(question, rng) if own and rng.random() < SHORTENED_SHARE else question
 
