@@ -111,21 +111,23 @@ def whole(
 
 
 class Outside:
-    """The owner's own server, asked for its models once in a while."""
+    """The owner's own server, asked for its models once in a while, and each time while it cannot
+    be reached."""
 
     def __init__(self, studio: "Studio") -> None:
         self._studio = studio
         self._at = float("-inf")
-        self._last: Endpoint | ErrorInfo | None = None
+        self._last: Endpoint | None = None
 
     async def known(self) -> Endpoint | ErrorInfo | None:
         """It, or why it cannot be asked; None where none is set."""
         if not self._studio.settings.chat_url:
             return None
-        if time.monotonic() - self._at > OUTSIDE_KNOWN_S:
-            self._last = await self._asked()
-            self._at = time.monotonic()
-        return self._last
+        if self._last is not None and time.monotonic() - self._at < OUTSIDE_KNOWN_S:
+            return self._last
+        found = await self._asked()
+        self._at, self._last = time.monotonic(), found if isinstance(found, Endpoint) else None
+        return found
 
     async def _asked(self) -> Endpoint | ErrorInfo:
         try:

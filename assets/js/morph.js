@@ -39,6 +39,7 @@ function morphNode(old, fresh) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
   }
+  if (old.dataset.asked) return; // a button that waits to be pressed again says so until then
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name) && !(old.nodeName === "DETAILS" && name === "open")) {
       old.removeAttribute(name);

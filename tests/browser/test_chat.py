@@ -320,6 +320,31 @@ def test_what_goes_wrong_is_told_and_nothing_is_lost(chat: Page) -> None:
         expect(chat.locator(".c-said").last).to_have_text("is anybody there?")
 
 
+ASKED_FOR = re.compile(r"/studio/chat/pickers(\?|$)")
+REDRAW = """async (html) => {
+  const { src } = document.querySelector('script[src$="studio.js"]');
+  const { morph } = await import(src.replace("studio.js", "morph.js"));
+  morph(document.getElementById("status"), html);
+}"""
+"""News between the two presses that stop a server: the button still waits for the second."""
+
+
+def test_a_server_elsewhere_that_comes_later_is_found(
+    new_context: Callable[..., BrowserContext],
+) -> None:
+    unreached = {"options": "", "servers": {}, "none": "none", "gone": "", "empty": "<p>none</p>"}
+    told = json.dumps(unreached | {"unreached": True})
+    context = new_context()
+    context.route(ASKED_FOR, lambda route: route.fulfill(body=told))
+    with running(outside()):
+        page = open_page(context)
+        page.locator("#tab-chat-button").click()
+        expect(page.locator("#chat[data-ready]")).to_be_attached()
+        expect(page.locator(".c-picker")).to_have_text("none")
+        context.unroute(ASKED_FOR)
+        expect(page.locator(".c-picker")).to_have_value("outside")
+
+
 def test_without_a_server_demo_chat_starts_at_one_press_and_answers(
     new_context: Callable[..., BrowserContext], server: Server
 ) -> None:
@@ -345,8 +370,9 @@ def test_without_a_server_demo_chat_starts_at_one_press_and_answers(
     expect(page.locator("#chat-servers")).to_be_hidden()
     expect(page.locator(".c-answer")).to_contain_text("4-bit")
     expect(page.locator("#history img, #history button")).to_have_count(0)
-    stop = page.locator("#status-servers button")
+    stop, drawn = page.locator("#status-servers button"), page.locator("#status").inner_html()
     stop.click()
+    page.evaluate(REDRAW, drawn)
     stop.click()
     expect(page.locator("#status-servers .s-chip")).to_have_count(0)
 

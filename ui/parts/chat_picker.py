@@ -40,6 +40,7 @@ def pickers(
         "servers": known,
         "none": t("chat.picker.none" if ready == 0 else "chat.picker.choose", language),
         "gone": t("chat.picker.gone", language, server="{server}"),
+        "unreached": isinstance(outside, ErrorInfo),
         "empty": empty(ready > 0, live[0].endpoint.model if live else "", language),
     }
 

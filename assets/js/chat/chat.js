@@ -11,7 +11,8 @@ import {
 } from "./composer.js";
 import { bringIn, drawList, moreOfList, mountList, rename } from "./list.js";
 import {
-  anyReady, chosenKnown, chosenServers, drawMark, drawPickers, emptyHtml, readPickers, rememberServers,
+  anyReady, chosenKnown, chosenServers, drawMark, drawPickers, emptyHtml, outsideUnreached, readPickers,
+  rememberServers,
 } from "./pickers.js";
 import { completes, fill, limitSettings, mountSettings, readSettings, remember, settingsRefused } from "./settings.js";
 import { leaveAnswers } from "./stream.js";
@@ -22,6 +23,7 @@ const FOLD = "studio.chat.fold";
 const PANEL = "studio.chat.panel.";
 const PANELS = { house: "go-house", settings: "go-tune" };
 const LOOK_AGAIN_MS = 20;
+const AGAIN_MS = 5000;
 const NARROW = "(max-width: 760px)";
 
 const { notice, explained } = notices("chat-notice");
@@ -33,6 +35,7 @@ let count = 1;
 let turn = 0;
 let mounted = false;
 let looked = false;
+let again = 0;
 
 export function mountChat() {
   const waiting = setInterval(() => {
@@ -100,9 +103,13 @@ function measure() {
   if (root().checkVisibility()) root().style.setProperty("--c-top", `${top}px`);
 }
 
-// Servers may have come or gone.
+// Servers may have come or gone. One that runs elsewhere tells nobody: it is asked again.
 export async function chatChanged() {
-  if (!mounted || !(await readPickers())) return;
+  if (!mounted) return;
+  const news = await readPickers();
+  clearTimeout(again);
+  if (outsideUnreached() && root().checkVisibility()) again = setTimeout(chatChanged, AGAIN_MS);
+  if (!news) return;
   if (!looked) restorePanels();
   looked = true;
   showPickers();

@@ -4,7 +4,7 @@ import { columnOf, pickersNow } from "./columns.js";
 
 const STORE = "studio.chat.servers";
 
-let known = { options: "", servers: {}, none: "", gone: "", empty: "" };
+let known = { options: "", servers: {}, none: "", gone: "", unreached: false, empty: "" };
 let looks = 0;
 
 // Looks which servers there are; answers whether that is news.
@@ -18,6 +18,7 @@ export async function readPickers() {
 }
 
 export const anyReady = () => Object.values(known.servers).some(({ ready }) => ready);
+export const outsideUnreached = () => known.unreached;
 export const emptyHtml = () => known.empty;
 export const chosenServers = () => pickersNow().map((picker) => picker.value);
 export const chosenKnown = () => chosenServers().map((key) => known.servers[key]).filter(Boolean);
