@@ -146,9 +146,11 @@ def test_completion_mode_sends_the_prompt_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_reasoning_that_the_server_tells_apart(name: str) -> None:
-    with running(StandIn(reasoning=("Let me", " see."), reasoning_field=name)) as server:
+    tokens = ("\n", "\nHello", ",\n", "world.")
+    told = StandIn(reasoning=("Let me", " see."), reasoning_field=name, tokens=tokens)
+    with running(told) as server:
         events = ask(server, thinking=Thinking.OPENED)
-    assert (reasoning_of(events), text_of(events)) == ("Let me see.", "Hello, world.")
+    assert (reasoning_of(events), text_of(events)) == ("Let me see.", "Hello,\nworld.")
     assert isinstance(events[-1], Finished)
     assert events[-1].metrics.reasoning_s is not None
 

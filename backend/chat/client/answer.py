@@ -224,7 +224,9 @@ class _Reading:
                 events += self._tell([("reasoning", reasoning)])
             if text:
                 text = self._cutter.feed(text)
-                events += self._tell(self._splitter.feed(text) if self._splits else _text(text))
+                events += self._tell(
+                    self._splitter.feed(text) if self._splits else self._text(text)
+                )
             if choice.get("finish_reason"):
                 self.reason = choice["finish_reason"]
                 self.clock.last_at = self.clock.now()
@@ -241,7 +243,7 @@ class _Reading:
         """What was held back, when nothing more comes."""
         text = self._cutter.end()
         if not self._splits:
-            return self._tell(_text(text))
+            return self._tell(self._text(text))
         return self._tell([*self._splitter.feed(text), *self._splitter.end()])
 
     def ending(self) -> Finished | Failed:
@@ -251,6 +253,12 @@ class _Reading:
             return Finished(reason=self.reason, metrics=metrics)
         code = Code.SERVER_DIED if self.clock.chunks else Code.NOT_A_SERVER
         return Failed(error=StudioError(code, server=self._endpoint.url).info, metrics=metrics)
+
+    def _text(self, text: str) -> list[Part]:
+        """Where the server tells reasoning apart; blanks between reasoning and answer go."""
+        if self.clock.reasoning_at is not None and self.clock.text_at is None:
+            text = text.lstrip()
+        return [("text", text)] if text else []
 
     def _tell(self, parts: list[Part]) -> list[ChatEvent]:
         clock, events = self.clock, list[ChatEvent]()
@@ -266,7 +274,3 @@ class _Reading:
                 clock.text_at = at if clock.text_at is None else clock.text_at
                 events.append(TextDelta(text=text, at_s=at, chunks=clock.chunks))
         return events
-
-
-def _text(text: str) -> list[Part]:
-    return [("text", text)] if text else []
