@@ -63,7 +63,7 @@ class Seen:
 
     ttft_s: float
     written_s: float
-    """From the first text to the end. Both read the same tokens."""
+    """From the first text or reasoning to the end. Both read the same tokens."""
 
 
 Ask = Callable[[], Awaitable[Seen]]
@@ -92,7 +92,8 @@ class Page:
                 if not line.startswith("data: "):
                     continue
                 news = json.loads(line.removeprefix("data: "))
-                if first is None and ("end" in news or news["text"]["blocks"]):
+                begun = "end" in news or news["text"]["blocks"] or news["reasoning"]["blocks"]
+                if first is None and begun:
                     first = time.perf_counter()
         return _seen(began, first)
 
@@ -102,7 +103,9 @@ async def straight(client: openai.AsyncOpenAI, body: dict[str, Any]) -> Seen:
     given = {name: body[name] for name in ("model", "messages", "stream")}
     extra = {name: value for name, value in body.items() if name not in given}
     async for chunk in await client.chat.completions.create(**given, extra_body=extra):
-        if first is None and chunk.choices and chunk.choices[0].delta.content:
+        delta = chunk.choices[0].delta if chunk.choices else None
+        told = delta and (delta.content or getattr(delta, "reasoning_content", None))
+        if first is None and told:
             first = time.perf_counter()
     return _seen(began, first)
 

@@ -1,12 +1,7 @@
 """From `make run` to the first token of demo-chat, and how soon later answers begin."""
 
 import asyncio
-import os
-import signal
-import subprocess
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from backend.contracts import (
     ChatRequest,
@@ -21,7 +16,7 @@ from backend.contracts import (
 from backend.errors import StudioError
 from backend.settings import load_settings
 from backend.studio import Studio
-from benchmarks.measure import OWNER, PATIENCE_S, ROOT, Result, await_answer, free_port, median
+from benchmarks.measure import OWNER, PATIENCE_S, Result, await_answer, made_run, median
 
 MODEL = "demo-chat"
 ANSWERS = 5
@@ -52,31 +47,20 @@ def ready(studio: Studio, key: str) -> Endpoint:
 
 def measure() -> list[Result]:
     request = ServeRequest(model=MODEL, kind=ServerKind.TRANSFORMERS)
-    with TemporaryDirectory() as home:
-        port, started = free_port(), time.perf_counter()
-        process = subprocess.Popen(
-            ["make", "run"],
-            cwd=ROOT,
-            env=os.environ | {"STUDIO_HOME": home, "STUDIO_PORT": str(port)},
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            await_answer(f"http://127.0.0.1:{port}/healthz", '"ready"')
-            studio = Studio(load_settings(home=Path(home)))
-            studio.serving.prepare()
-            job = studio.chat.serve(request, OWNER)
-            done = studio.jobs.wait(job, OWNER, PATIENCE_S)
-            if done.error is not None:
-                raise RuntimeError(done.error.message())
-            endpoint = ready(studio, f"{MODEL}/{ServerKind.TRANSFORMERS}")
-            asyncio.run(first_token(studio, endpoint))
-            whole = time.perf_counter() - started
-            later = [asyncio.run(first_token(studio, endpoint)) for _ in range(ANSWERS)]
-            studio.close()
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+    started = time.perf_counter()
+    with made_run() as (address, home):
+        await_answer(f"{address}/healthz", '"ready"')
+        studio = Studio(load_settings(home=home))
+        studio.serving.prepare()
+        job = studio.chat.serve(request, OWNER)
+        done = studio.jobs.wait(job, OWNER, PATIENCE_S)
+        if done.error is not None:
+            raise RuntimeError(done.error.message())
+        endpoint = ready(studio, f"{MODEL}/{ServerKind.TRANSFORMERS}")
+        asyncio.run(first_token(studio, endpoint))
+        whole = time.perf_counter() - started
+        later = [asyncio.run(first_token(studio, endpoint)) for _ in range(ANSWERS)]
+        studio.close()
     return [
         Result("make run to the first token of demo-chat", whole, "s", 20),
         Result("later answers, question to first token, median", 1000 * median(later), "ms", 300),

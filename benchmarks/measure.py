@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -94,6 +95,25 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def made_run() -> Iterator[tuple[str, Path]]:
+    """`make run` with a new home folder, just begun: its address and that folder."""
+    with TemporaryDirectory() as home:
+        port = free_port()
+        process = subprocess.Popen(
+            ["make", "run"],
+            cwd=ROOT,
+            env=os.environ | {"STUDIO_HOME": home, "STUDIO_PORT": str(port)},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield f"http://127.0.0.1:{port}", Path(home)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
 
 
 def await_answer(address: str, content: str = "") -> None:

@@ -1,36 +1,20 @@
 """From `make run` to a page that answers, and what the studio takes when nothing happens."""
 
-import os
-import signal
-import subprocess
 import time
-from tempfile import TemporaryDirectory
 
 import psutil
 
-from benchmarks.measure import ROOT, Result, await_answer, free_port, median, served
+from benchmarks.measure import Result, await_answer, made_run, median, served
 
 STARTS = 3
 IDLE_S = 15.0
 
 
 def start_seconds() -> float:
-    with TemporaryDirectory() as home:
-        port = free_port()
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            ["make", "run"],
-            cwd=ROOT,
-            env=os.environ | {"STUDIO_HOME": home, "STUDIO_PORT": str(port)},
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            await_answer(f"http://127.0.0.1:{port}/", "Spark Studio")
-            return time.perf_counter() - started
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+    started = time.perf_counter()
+    with made_run() as (address, _):
+        await_answer(f"{address}/", "Spark Studio")
+        return time.perf_counter() - started
 
 
 def cpu_seconds(processes: list[psutil.Process]) -> float:
