@@ -219,6 +219,12 @@ def test_what_is_copied_as_curl_and_python_asks_the_same(chat: Page) -> None:
     expect(chat.locator("#chat-text")).to_have_value("too warm")
 
 
+EDIT = """() => {
+  document.querySelector("[data-action=chat-edit]").click();
+  return document.getElementById("chat-text").value;
+}"""
+
+
 def test_two_models_answer_side_by_side(chat: Page) -> None:
     with running(outside(hold=True)) as server:
         chat.locator("#chat-go-pair").click()
@@ -232,8 +238,7 @@ def test_two_models_answer_side_by_side(chat: Page) -> None:
         second.get_by_role("button", name="Write again").click()
         expect(chat.locator(".c-versions")).to_have_text("2/2")
         expect(answers(chat)).to_have_count(2)
-        chat.locator(".c-question").first.hover()
-        chat.get_by_role("button", name="Edit and resend").click()
+        assert chat.evaluate(EDIT) == "both of you", "in the field before anything else can happen"
         ask(chat, "both, again")
         expect(chat.locator(".c-said")).to_have_text(["both, again", "both, again"])
         expect(answers(chat)).to_have_count(2)

@@ -284,11 +284,11 @@ export const chatActions = {
   "chat-tune": () => panel("settings"),
   "chat-example": ({ prompt }) => setText(prompt),
   "chat-stop": stop,
-  "chat-edit": async ({ turn: id }, button) => {
+  // At once, from what is shown: who types on must not be sent as a new question meanwhile.
+  "chat-edit": ({ turn: id }, button) => {
     const article = button.closest(".c-turn");
-    const { text } = await textOf({ conversation: opened, turn: id }, "text");
-    if (text === undefined) return;
-    edit(id, text, [...article.querySelectorAll("img")].map(({ src }) => src));
+    const pictures = [...article.querySelectorAll("img")].map(({ src }) => src);
+    edit(id, article.querySelector(".c-said").textContent, pictures);
   },
   "chat-edit-cancel": cancelEdit,
   "chat-copy": async ({ kindOf, ...where }, button) => {
