@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from backend.chat.models import MANIFEST, SIMULATION, read_language_model
-from backend.chat.simulation import READABLE
+from backend.chat.simulation import LOW_RANK, READABLE
 from backend.errors import Code, StudioError
 from backend.jobs.children import News, child_main
 from backend.models.files import read_json
@@ -29,7 +29,7 @@ MX_BIAS = 127
 """Of the exponents that are scales (OCP Microscaling Formats, 5.4.1)."""
 COMPANIONS = (
     "weight_scale", "weight_scale_2", "input_scale", "pre_quant_scale", "k_scale", "v_scale",
-    "output_scale",
+    "output_scale", *LOW_RANK,
 )  # fmt: skip
 INDEX = "model.safetensors.index.json"
 LEFT_OUT = frozenset({"config.json", "hf_quant_config.json", INDEX, MANIFEST})
@@ -87,22 +87,36 @@ def _plain(shard: Path, get: Get, source: Path) -> dict[str, torch.Tensor]:
     tensors = {}
     with safe_open(shard, framework="pt") as file:
         for name in file.keys():  # noqa: SIM118  no dict
-            stem, _, last = name.rpartition(".")
-            if last in COMPANIONS:
+            if name.endswith(COMPANIONS):
                 continue
             value = file.get_tensor(name)
-            scale = get(f"{stem}.weight_scale") if last == "weight" else None
-            if scale is not None:
-                value = plain_weight(value, scale, get(f"{stem}.weight_scale_2"), name, source)
-                smoothing = get(f"{stem}.pre_quant_scale")
-                if smoothing is not None:
-                    value = value * smoothing.float()
+            if name.endswith(".weight"):
+                value = applied_weight(value, get, name.removesuffix(".weight"), source)
             if value.is_floating_point():
                 value = value.to(torch.bfloat16)
                 if not torch.isfinite(value).all():
                     raise not_readable(source, f"{name} is not finite")
             tensors[name] = value.contiguous()
     return tensors
+
+
+def applied_weight(
+    weight: torch.Tensor, get: Get, module: str, source: Path = Path()
+) -> torch.Tensor:
+    """A stored weight (out, in) in FP32 as its layer applies it to its input: low-rank correction
+    and scale of the input included; as it is where it is not quantised.
+
+    Raises StudioError CHECKPOINT_NOT_READABLE.
+    """
+    scale = get(f"{module}.weight_scale")
+    if scale is None:
+        return weight
+    plain = plain_weight(weight, scale, get(f"{module}.weight_scale_2"), module, source)
+    narrow, wide = (get(f"{module}.{name}") for name in LOW_RANK)
+    if narrow is not None and wide is not None:
+        plain = plain + wide.float() @ narrow.float()
+    smoothing = get(f"{module}.pre_quant_scale")
+    return plain if smoothing is None else plain * smoothing.float()
 
 
 def plain_weight(

@@ -19,6 +19,7 @@ READABLE = frozenset(
         "FP8_PB_WO",
         "NVFP4",
         "NVFP4_AWQ",
+        "NVFP4_SVD",
         "W4A16_NVFP4",
         "W4A16_AWQ",
         "W4A8_AWQ",
@@ -29,9 +30,12 @@ READABLE = frozenset(
     }
 )
 """Values of `quant_algo` whose weights can be computed back."""
+LOW_RANK = ("weight_quantizer._svdquant_lora_a", "weight_quantizer._svdquant_lora_b")
+"""Of a layer in NVFP4_SVD, (rank, in) and (out, rank), as ModelOpt 0.47 exports them."""
 GROWTH = {
     "NVFP4": 4.0,
     "NVFP4_AWQ": 4.0,
+    "NVFP4_SVD": 4.0,
     "W4A16_NVFP4": 4.0,
     "W4A16_AWQ": 4.0,
     "W4A8_AWQ": 4.0,

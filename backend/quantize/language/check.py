@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from backend.chat.dequantise import Get, plain_weight, tensor_reader
+from backend.chat.dequantise import Get, applied_weight, tensor_reader
 from backend.errors import Code, StudioError
 from backend.language import Text, Value, text
 from backend.models.files import read_json
@@ -95,7 +95,7 @@ def compare_weights(
         if value.is_floating_point() and not torch.isfinite(value.float()).all():
             raise wrong("not_finite", tensor=name)
         module = name.removesuffix(".weight")
-        if name.endswith(".weight") and module in forms and not forms[module].form.rank:
+        if name.endswith(".weight") and module in forms:
             recipe = forms[module]
             wanted = _get(before, name).float()
             found = dequantised(after, module) * _folded(before, after, module, recipe)
@@ -109,13 +109,8 @@ def compare_weights(
 
 
 def dequantised(get: Get, module: str) -> torch.Tensor:
-    """A weight (out, in) in FP32 as its layer applies it to its input, scale of that included."""
-    weight, scale = _get(get, f"{module}.weight"), get(f"{module}.weight_scale")
-    if scale is None:
-        return weight.float()
-    plain = plain_weight(weight, scale, get(f"{module}.weight_scale_2"), module)
-    smoothing = get(f"{module}.pre_quant_scale")
-    return plain if smoothing is None else plain * smoothing.float()
+    """A weight (out, in) in FP32 as its layer applies it to its input."""
+    return applied_weight(_get(get, f"{module}.weight"), get, module).float()
 
 
 def _folded(before: Get, after: Get, module: str, recipe: LanguageRecipe) -> torch.Tensor:

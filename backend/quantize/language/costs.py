@@ -13,15 +13,16 @@ SAMPLE_S = 0.05
 
 
 class Costs:
-    """On a GPU the memory that torch held there, else that of this process."""
+    """Of work on `device`: on a GPU the memory that torch held there, else that of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._gpu = device.type == "cuda"
         self.phases: dict[str, dict[str, Any]] = {}
         self._process = psutil.Process()
         self._peak = 0
 
     def memory_bytes(self) -> int:
-        if torch.cuda.is_available():
+        if self._gpu:
             return int(torch.cuda.max_memory_reserved())
         self._peak = max(self._peak, int(self._process.memory_info().rss))
         return self._peak
@@ -29,7 +30,7 @@ class Costs:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         self._peak = 0
-        if torch.cuda.is_available():
+        if self._gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         done = threading.Event()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from backend.chat.simulation import LOW_RANK
 from backend.errors import Code, StudioError
 from backend.models.files import corrupted, read_json
 from backend.quantize.language.recipes import Form, KvRecipe, LanguageRecipe
@@ -258,8 +259,7 @@ def stored_parts(
     if _keeps_smoothing(form, module, shapes):
         parts["pre_quant_scale"] = (half, (columns,))
     if form.rank:
-        parts["svdquant_lora_a"] = (half, (form.rank, columns))
-        parts["svdquant_lora_b"] = (half, (rows, form.rank))
+        parts |= zip(LOW_RANK, ((half, (form.rank, columns)), (half, (rows, form.rank))))
     return {f"{module}.{name}": part for name, part in parts.items()}
 
 

@@ -30,7 +30,7 @@ def verify(arguments: dict[str, Any], send: News) -> dict[str, Any]:
     source, work = Path(arguments["source"]), Path(arguments["work"])
     folder = work / EXPORT
     forms = {layer: find_recipe(name) for layer, name in arguments["layers"].items()}
-    costs = Costs()
+    costs = Costs(torch.device("cpu"))
     tell = Teller(send, costs)
     tell("check")
     with costs.phase("check"):

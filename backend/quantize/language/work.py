@@ -101,7 +101,8 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
     home = Path(arguments["home"])
     request = QuantizeRequest.model_validate(arguments["request"])
     recipe, kv = find_recipe(request.recipe), find_kv_recipe(request.kv_cache)
-    device, costs = pick_device(), Costs()
+    device = pick_device()
+    costs = Costs(device)
     tell = Teller(send, costs)
     tell("load")
     with costs.phase("load"):
