@@ -64,6 +64,8 @@ class Settings(BaseModel):
     """Key of that server; never shown, stored or sent anywhere else."""
     chat_model: str = ""
     """The model to ask that server for; empty is the first that it lists."""
+    chat_images: bool = False
+    """That model takes pictures; no server with the OpenAI API tells."""
     chat_context_tokens: int = Field(default=8192, ge=256)
     """Longest conversation that a server started here takes, where its model takes that much."""
     chat_parallel: int = Field(default=4, ge=1, le=256)

@@ -117,8 +117,7 @@ class StandIn:
             return 404, f"The model `{body.get('model')}` does not exist."
         if ("prompt" in body) != plain or ("messages" in body) == plain:
             return 400, "messages for chat, prompt for completions"
-        texts = [body["prompt"]] if plain else [each["content"] for each in body["messages"]]
-        if sum(map(len, texts)) > self.context:
+        if _length(body) > self.context:
             return 400, f"This model's maximum context length is {self.context} tokens."
         return None
 
@@ -153,8 +152,7 @@ class StandIn:
             await send(_part("", more=False))
             return
         last: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-        texts = [body["prompt"]] if plain else [each["content"] for each in body["messages"]]
-        used = {"prompt_tokens": sum(map(len, texts)), "completion_tokens": count}
+        used = {"prompt_tokens": _length(body), "completion_tokens": count}
         if self.kind is ServerKind.TRANSFORMERS:
             await tell(last | {"usage": used})
         else:
@@ -171,6 +169,15 @@ class StandIn:
         while self.endless and not gone.done():
             yield "content", self.tokens[-1]
             await asyncio.sleep(0.002)
+
+
+def _length(body: dict[str, Any]) -> int:
+    """Characters of what was said; a picture has none."""
+    if "prompt" in body:
+        return len(body["prompt"])
+    contents = [each["content"] for each in body["messages"]]
+    parts = [[{"text": each}] if isinstance(each, str) else each for each in contents]
+    return sum(len(part.get("text", "")) for each in parts for part in each)
 
 
 def _part(text: str, more: bool = True) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from backend.contracts import ServerKind
@@ -39,7 +40,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("chat") / "home"
     home.mkdir()
     with running(outside()) as stand_in:
-        settings = f'chat_url = "{stand_in.url}"\nchat_key = "{KEY}"\n'
+        settings = f'chat_url = "{stand_in.url}"\nchat_key = "{KEY}"\nchat_images = true\n'
         (home / "studio.toml").write_text(settings)
         server = Server(home)
         try:
@@ -223,6 +224,43 @@ EDIT = """() => {
   document.querySelector("[data-action=chat-edit]").click();
   return document.getElementById("chat-text").value;
 }"""
+
+
+def test_pictures_go_along_and_come_back_with_an_edit(chat: Page, tmp_path: Path) -> None:
+    file = tmp_path / "dot.png"
+    Image.new("RGB", (8, 8), "red").save(file)
+    with running(outside()) as server:
+        chat.set_input_files("#chat-picture-file", [file, file])
+        expect(chat.locator("#chat-pictures button")).to_have_count(2)
+        chat.locator("#chat-pictures button").first.click()
+        expect(chat.locator("#chat-pictures button")).to_have_count(1)
+        ask(chat, "what is this?")
+        expect(answers(chat)).to_have_count(1)
+        shown = chat.locator(".c-question img")
+        expect(shown).to_have_count(1)
+        chat.wait_for_function("document.querySelector('.c-question img').naturalWidth === 8")
+        words, picture = server.bodies[0]["messages"][-1]["content"]
+        assert words == {"type": "text", "text": "what is this?"}
+        assert picture["image_url"]["url"].startswith("data:image/png;base64,")
+        chat.locator(".c-question").hover()
+        chat.locator('[data-action="chat-edit"]').click()
+        expect(chat.locator("#chat-pictures button")).to_have_count(1)
+        ask(chat, "and now?")
+        expect(answers(chat)).to_have_count(1)
+        expect(chat.locator(".c-question .c-said")).to_have_text("and now?")
+        assert server.bodies[-1]["messages"][-1]["content"][1] == picture
+
+
+def test_a_base_model_goes_on_with_a_text(chat: Page) -> None:
+    with running(outside(tokens=(" there", " was a king."))) as server:
+        chat.locator("#chat-go-tune").click()
+        chat.locator("#chat-completion").check()
+        chat.locator("#chat-settings .c-panel-head button").click()
+        expect(chat.locator("#chat-text")).to_have_attribute("placeholder", re.compile("goes on"))
+        ask(chat, "Once upon a time")
+        expect(answers(chat).locator(".c-text")).to_have_text("there was a king.")
+        assert server.bodies[0]["prompt"] == "Once upon a time"
+        assert "messages" not in server.bodies[0]
 
 
 def test_two_models_answer_side_by_side(chat: Page) -> None:

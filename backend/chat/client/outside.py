@@ -22,7 +22,13 @@ async def outside_endpoint(settings: Settings) -> Endpoint:
         raise StudioError(Code.SERVER_NOT_FOUND, server="OpenAI API", reason=reason)
     url = settings.chat_url.rstrip("/").removesuffix("/v1")
     wanted = settings.chat_model
-    endpoint = Endpoint(kind=ServerKind.OUTSIDE, url=url, model_id=wanted, model=wanted)
+    endpoint = Endpoint(
+        kind=ServerKind.OUTSIDE,
+        url=url,
+        model_id=wanted,
+        model=wanted,
+        takes_images=settings.chat_images,
+    )
     listed = await _listed(endpoint, settings.chat_key.get_secret_value())
     if wanted and wanted not in listed:
         raise StudioError(
