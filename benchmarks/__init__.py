@@ -16,6 +16,7 @@ NAMES = (
     "page",
     "precisions",
     "chat",
+    "quantize",
 )
 
 
