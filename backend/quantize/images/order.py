@@ -1,5 +1,6 @@
 """A request to quantise a picture model made definite on this machine."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,7 +175,7 @@ def chosen_prompts(
 ) -> tuple[str, ...]:
     """A prompt for each picture, none of which is calibrated on: those asked for, in turns where
     they are fewer than pictures; else some of the calibration's own, evenly chosen from what it
-    leaves; else the model's examples.
+    leaves and the model reads whole; else the model's examples.
 
     Raises StudioError PROMPTS_UNREADABLE, PROMPT_TOO_LONG, PROMPT_TOO_MANY_TOKENS, RECIPE_INVALID
     (fewer prompts than it is to calibrate on), EVALUATION_OVERLAPS, PICTURE_PROMPTS_MISSING.
@@ -191,15 +192,27 @@ def chosen_prompts(
         if both:
             raise StudioError(Code.EVALUATION_OVERLAPS, rows=len(both))
     else:
-        left = [one for one in dict.fromkeys(known) if one not in watched]
-        found = tuple(left) or tuple(one for one in entry.examples if one not in watched)
-        found = found[:: max(1, len(found) // request.count)]
+        found = _left(known, watched, entry) or _left(entry.examples, watched, entry)
+        found = found[:: max(1, len(found) // max(1, request.count))]
     if not found:
         raise StudioError(Code.PICTURE_PROMPTS_MISSING)
     chosen = tuple(found[index % len(found)] for index in range(request.count))
     for prompt in dict.fromkeys(chosen):
         check_prompt(prompt, entry)
     return chosen
+
+
+def _left(prompts: Iterable[str], watched: frozenset[str], entry: Entry) -> tuple[str, ...]:
+    """Those that are not watched, and that the model reads whole."""
+    return tuple(one for one in dict.fromkeys(prompts) if one not in watched and _fits(one, entry))
+
+
+def _fits(prompt: str, entry: Entry) -> bool:
+    try:
+        check_prompt(prompt, entry)
+    except StudioError:
+        return False
+    return True
 
 
 def revision_of(folder: Path) -> str | None:
