@@ -227,6 +227,13 @@ def _of_pictures(name: str, run: Callable[[JobContext, Resources, Results], Any]
     return Phase(name, phase)
 
 
+def _fetch_for_pictures(context: JobContext, resources: Resources, done: Results) -> Any:
+    """What is fetched, and nothing in the way of the rest."""
+    fetched = _fetch_for_engines(context, resources, done)
+    images.order_of(context, resources.settings)
+    return fetched
+
+
 def _paint_both(context: JobContext, resources: Resources, done: Results) -> Any:
     return images.pictures(context, resources.settings, resources.pool, done["calibrate"])
 
@@ -280,7 +287,7 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("check", _check_quantised),
     ),
     JobKind.QUANTIZE_IMAGES: (
-        _of_pictures("fetch", _fetch_for_engines),
+        _of_pictures("fetch", _fetch_for_pictures),
         _of_pictures("calibrate", _calibrate_engines),
         _of_pictures("export", _export_engines),
         _of_pictures("build", _build_engines),

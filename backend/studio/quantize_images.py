@@ -17,7 +17,7 @@ from backend.models.files import corrupted
 from backend.quantize.images.choices import Here, image_recipes
 from backend.quantize.images.order import find_picture_model, make_order, the_picture_model
 from backend.quantize.images.phases import checkpoint_of, read_manifest
-from backend.quantize.images.plan import Asked, plan_images
+from backend.quantize.images.plan import Asked, check_disk, check_memory, plan_images
 from backend.studio.desk import Desk
 from backend.studio.engines import Engines
 from backend.studio.models import Models
@@ -77,9 +77,9 @@ class QuantizeImages:
         """
         settings = self._desk.settings
         order = make_order(settings, request, this_host())
-        problem = self._engines.estimate(order.request.engines).problem
-        if problem is not None:
-            raise StudioError(problem.code, problem.detail, **problem.values)
+        estimate = self._engines.estimate(order.request.engines)
+        check_disk(settings, order, estimate)
+        check_memory(order, estimate, self._desk.memory_limit_bytes())
         key = order.denoiser.key
         variant = variant_key(order.entry.id, key.precision, key.runtime)
         title = f"{order.entry.name} {key.precision} {key.runtime} {key.target}"

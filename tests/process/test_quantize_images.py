@@ -217,7 +217,7 @@ def test_a_killed_job_goes_on_where_it_was(
     copy_engines(tiny_engines, home)
     studio = Studio(Settings(home=home, models=(tiny_models,)))
     with running_worker(studio.settings):
-        job_id = studio.quantize_images.quantize(request(count=6, steps=20), OWNER)
+        job_id = studio.quantize_images.quantize(request(count=3, steps=8), OWNER)
         await_phase(studio, job_id, "pictures")
         work = work_folder(studio.settings, job_id)
         until(lambda: list(work.glob("*-fp32.png")), "the first picture")
@@ -227,7 +227,7 @@ def test_a_killed_job_goes_on_where_it_was(
     with running_worker(studio.settings):
         job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert job.state is JobState.SUCCEEDED, job.error
-    assert QuantizeImagesResult.model_validate(job.result).quality.pictures == 6
+    assert QuantizeImagesResult.model_validate(job.result).quality.pictures == 3
     assert not work.exists()
     assert (studio.settings.outputs / job_id / first.name).stat().st_mtime_ns == painted_at
     studio.close()

@@ -187,6 +187,13 @@ def _hub(plan: FetchPlan) -> Finding:
 
 
 def _disk(settings: Settings, order: ImageOrder, estimate: BuildEstimate) -> Finding:
+    check_disk(settings, order, estimate)
+    needed, free = disk_bytes(order, estimate), estimate.disk_free_bytes
+    return "ok", text("quantize.check.disk", needed_bytes=needed, free_bytes=free)
+
+
+def check_disk(settings: Settings, order: ImageOrder, estimate: BuildEstimate) -> None:
+    """Raises StudioError ENGINE_DISK_SPACE_LOW."""
     needed, free = disk_bytes(order, estimate), estimate.disk_free_bytes
     if needed > free:
         raise StudioError(
@@ -195,16 +202,21 @@ def _disk(settings: Settings, order: ImageOrder, estimate: BuildEstimate) -> Fin
             needed_bytes=needed,
             free_bytes=free,
         )
-    return "ok", text("quantize.check.disk", needed_bytes=needed, free_bytes=free)
 
 
 def _memory(order: ImageOrder, estimate: BuildEstimate, asked: Asked) -> Finding:
+    check_memory(order, estimate, asked.limit_bytes)
     needed, limit = peak_bytes(order, estimate), asked.limit_bytes
-    if needed > limit:
-        raise StudioError(Code.BUILD_MEMORY_LOW, needed_bytes=needed, limit_bytes=limit)
     if asked.memory.page_cache_trap:
         return "warn", text("quantize.check.page_cache", needed_bytes=needed, command=DROP_CACHES)
     return "ok", text("quantize.check.memory", needed_bytes=needed, budget_bytes=limit)
+
+
+def check_memory(order: ImageOrder, estimate: BuildEstimate, limit_bytes: int) -> None:
+    """Raises StudioError BUILD_MEMORY_LOW."""
+    needed = peak_bytes(order, estimate)
+    if needed > limit_bytes:
+        raise StudioError(Code.BUILD_MEMORY_LOW, needed_bytes=needed, limit_bytes=limit_bytes)
 
 
 def _device(host: Host) -> Finding:
