@@ -19,6 +19,7 @@ from backend.chat.models import CHECKPOINTS, SIMULATED, list_language_models
 from backend.contracts import (
     CleanUp,
     EngineState,
+    JobKind,
     Storage,
     StorageGroup,
     StorageItem,
@@ -159,13 +160,18 @@ def _things(keep: Keep, hub: HFCacheInfo | None) -> Iterator[_Thing]:
             if kind is StorageKind.TIMING:
                 busy = bool(live)
             elif path == prompts_folder(home):
-                busy = any(row.request.get("prompts") for row in live)
+                busy = any(_reads_prompts(row) for row in live)
             yield _path(keep, kind, path, IN_USE if busy else None)
     ids = {row.id for row in live}
     yield from _checkpoints(keep, used, ids)
     for path in sorted((home / "servers").glob("*")):
         yield _path(keep, StorageKind.SERVERS, path, SERVED if servers else None)
     yield from _job_folders(keep, ids)
+
+
+def _reads_prompts(row: JobRow) -> bool:
+    of_pictures = row.kind is JobKind.QUANTIZE_IMAGES and row.request.get("calibration")
+    return bool(row.request.get("prompts") or of_pictures)
 
 
 def _belongs(name: str, model: str) -> bool:
@@ -233,7 +239,7 @@ def _job_folders(keep: Keep, live: set[str]) -> Iterator[_Thing]:
     for folder in sorted(settings.outputs.glob("*")):
         row = rows.get(folder.name)
         if row is None:
-            yield _path(keep, StorageKind.LEFTOVERS, folder, None)
+            yield _path(keep, StorageKind.LEFTOVERS, folder, _busy(folder, live))
         elif keep.owner in (None, row.owner):
             yield _pictures(keep, row, folder)
     for folder in sorted(settings.previews.glob("*")):

@@ -21,6 +21,7 @@ class JobKind(Name):
     TIMES = "times"
     SERVE = "serve"
     QUANTIZE = "quantize"
+    QUANTIZE_IMAGES = "quantize_images"
 
 
 BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest"})

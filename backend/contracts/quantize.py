@@ -107,7 +107,9 @@ class CalibrationPreview(Contract):
 class QuantizeCheck(Contract):
     """One thing that was looked at before a job begins."""
 
-    name: Literal["model", "recipe", "text", "disk", "memory", "device", "versions", "hub", "out"]
+    name: Literal[
+        "model", "recipe", "text", "disk", "memory", "device", "versions", "hub", "out", "pictures"
+    ]
     status: Literal["ok", "warn", "fail"]
     detail: Text
     error: ErrorInfo | None = None

@@ -17,13 +17,15 @@ from backend.contracts import (
     EngineRequest,
     EngineResult,
     EngineSource,
+    JobKind,
     Runtime,
 )
 from backend.engines import cache
 from backend.engines.host import this_host
-from backend.engines.needs import Needs, exports_folder, phase_needs
+from backend.engines.needs import Needs, calibrate_needs, exports_folder, phase_needs
 from backend.engines.options import prompts_of, recipe_of
 from backend.engines.plan import ModuleBuild, plan_builds
+from backend.engines.request import engine_request
 from backend.engines.shapes import input_shapes
 from backend.engines.take import take_preexported
 from backend.engines.validated import Validation, reference_file, validated
@@ -47,10 +49,9 @@ class Order:
     missing: tuple[ModuleBuild, ...]
     all: tuple[ModuleBuild, ...]
     work: Path
-
-    @property
-    def quantised(self) -> ModuleBuild | None:
-        return next((one for one in self.missing if one.key.precision is not one.base), None)
+    quantised: ModuleBuild | None
+    """What is to be calibrated; also where its engine is there already but its pictures are to be
+    simulated."""
 
     @property
     def profile(self) -> EngineProfile:
@@ -64,7 +65,7 @@ class Order:
 
 
 def order_of(context: JobContext, settings: Settings) -> Order:
-    request = EngineRequest.model_validate(context.row.request)
+    request = engine_request(context.row)
     entry = find_model(settings, request.model)
     host = this_host()
     builds = plan_builds(request, entry, host)
@@ -76,12 +77,15 @@ def order_of(context: JobContext, settings: Settings) -> Order:
         for engine in cache.list_engines(settings, host)
         if engine.usable and engine.manifest.created_at >= since
     }
+    missing = tuple(build for build in builds if build.key.id not in valid)
+    watched = builds if context.row.kind is JobKind.QUANTIZE_IMAGES else missing
     return Order(
         request=request,
         entry=entry,
-        missing=tuple(build for build in builds if build.key.id not in valid),
+        missing=missing,
         all=builds,
         work=settings.home / "engines" / f".{context.row.id}",
+        quantised=next((one for one in watched if one.key.precision is not one.base), None),
     )
 
 
@@ -90,8 +94,10 @@ def needs_of(context: JobContext, settings: Settings) -> dict[str, Needs]:
     order = order_of(context, settings)
     on_gpu = this_host().gpu is not None
     found = phase_needs(settings, order.entry, order.missing, on_gpu)
-    if order.quantised is not None and calibration_file(settings, order).exists():
-        del found["calibrate"]
+    if order.quantised is not None:
+        found["calibrate"] = calibrate_needs(order.entry, on_gpu)
+        if calibration_file(settings, order).exists():
+            del found["calibrate"]
     return found
 
 

@@ -25,6 +25,7 @@ from backend.models.needs import needs_of
 from backend.models.pool import ModelPool
 from backend.networks import bring
 from backend.networks import phases as networks
+from backend.quantize.images import phases as images
 from backend.quantize.language import phases as language
 from backend.settings import Settings
 
@@ -214,6 +215,38 @@ def _check_quantised(context: JobContext, resources: Resources, done: Results) -
     return language.check(context, resources.settings, resources.pool, done["quantise"])
 
 
+def _of_pictures(name: str, run: Callable[[JobContext, Resources, Results], Any]) -> Phase:
+    """A phase of a job that quantises a picture model: what it takes is told beside what it
+    finds."""
+
+    def phase(context: JobContext, resources: Resources, done: Results) -> Any:
+        found = {each: result["found"] for each, result in done.items()}
+        with images.tidy(context, resources.settings):
+            return images.timed(lambda: run(context, resources, found))
+
+    return Phase(name, phase)
+
+
+def _fetch_for_pictures(context: JobContext, resources: Resources, done: Results) -> Any:
+    """What is fetched, and nothing in the way of the rest."""
+    fetched = _fetch_for_engines(context, resources, done)
+    images.order_of(context, resources.settings)
+    return fetched
+
+
+def _paint_both(context: JobContext, resources: Resources, done: Results) -> Any:
+    return images.pictures(context, resources.settings, resources.pool, done["calibrate"])
+
+
+def _score_pictures(context: JobContext, resources: Resources, done: Results) -> Any:
+    return images.score(context, resources.settings)
+
+
+def _measure_blocks(context: JobContext, resources: Resources, done: Results) -> Any:
+    with images.tidy(context, resources.settings):
+        return images.sensitivity(context, resources.settings, resources.pool, done)
+
+
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
     JobKind.LOAD: (Phase("load", _load),),
@@ -252,6 +285,15 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("fetch", _fetch_to_quantise),
         Phase("quantise", _quantise),
         Phase("check", _check_quantised),
+    ),
+    JobKind.QUANTIZE_IMAGES: (
+        _of_pictures("fetch", _fetch_for_pictures),
+        _of_pictures("calibrate", _calibrate_engines),
+        _of_pictures("export", _export_engines),
+        _of_pictures("build", _build_engines),
+        _of_pictures("pictures", _paint_both),
+        _of_pictures("score", _score_pictures),
+        Phase("sensitivity", _measure_blocks),
     ),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)

@@ -14,7 +14,8 @@ DAY_S = 86_400.0
 
 def delete_job(settings: Settings, store: Store, queue: JobQueue, row: JobRow) -> None:
     """Delete an ended job: its pictures, previews, half-made engines, events and row."""
-    shutil.rmtree(settings.outputs / row.id, ignore_errors=True)
+    for name in (row.id, f".{row.id}"):
+        shutil.rmtree(settings.outputs / name, ignore_errors=True)
     shutil.rmtree(settings.previews / row.id, ignore_errors=True)
     shutil.rmtree(settings.home / "engines" / f".{row.id}", ignore_errors=True)
     queue.client.delete_workflows([f"{row.id}.{n}" for n in range(1, row.attempt + 1)])

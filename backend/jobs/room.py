@@ -16,6 +16,8 @@ OUT_OF_MEMORY = {
     "calibrate": Code.CALIBRATION_OUT_OF_MEMORY,
     "export": Code.EXPORT_OUT_OF_MEMORY,
     "build": Code.BUILD_OUT_OF_MEMORY,
+    "pictures": Code.PICTURES_OUT_OF_MEMORY,
+    "sensitivity": Code.PICTURES_OUT_OF_MEMORY,
 }
 
 
@@ -26,8 +28,8 @@ def room(
     """Memory for `phase` while the block runs, waiting until it is there.
 
     `on_host` is for work that leaves a GPU with memory of its own alone. Raises StudioError
-    ENGINE_DISK_SPACE_LOW, MODEL_TOO_LARGE (it can never fit), and CALIBRATION_OUT_OF_MEMORY,
-    EXPORT_OUT_OF_MEMORY or BUILD_OUT_OF_MEMORY for an OUT_OF_MEMORY in the block.
+    ENGINE_DISK_SPACE_LOW, MODEL_TOO_LARGE (it can never fit), and the phase's own code of
+    OUT_OF_MEMORY for an OUT_OF_MEMORY in the block.
     """
     check_disk(home, needs.disk_bytes)
     name = f"{phase} {context.row.variant}"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.contracts import (
-    EngineRequest,
     EngineSource,
     FetchedRepo,
     FetchFile,
@@ -13,6 +12,7 @@ from backend.contracts import (
     FetchResult,
     RepoPlan,
 )
+from backend.engines.request import engine_request
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext
@@ -110,7 +110,7 @@ def fetch_what_lacks(
 
 def fetch_for_engines(context: JobContext, settings: Settings) -> dict[str, Any]:
     """Fetch what engines are built from, and say what that is."""
-    request = EngineRequest.model_validate(context.row.request)
+    request = engine_request(context.row)
     entry = find_model(settings, request.model)
     source = request.source or EngineSource.EXPORT
     needs = needs_of(entry, source, request.precision, request.module)

@@ -104,20 +104,26 @@ def count_parameters(folder: Path, model: str) -> int:
 
 def count_in_file(file: Path, model: str) -> int:
     """Number of parameters in one safetensors file. Raises StudioError MODEL_FILES_CORRUPTED."""
-    return _count(file, file.stat().st_size, model)
+    return sum(math.prod(shape) for shape in shapes_in_file(file, model).values())
+
+
+def shapes_in_file(file: Path, model: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors in one safetensors file, by name. Raises StudioError
+    MODEL_FILES_CORRUPTED."""
+    return _shapes(file, file.stat().st_size, model)
 
 
 @lru_cache(maxsize=256)
-def _count(file: Path, size: int, model: str) -> int:
+def _shapes(file: Path, size: int, model: str) -> dict[str, tuple[int, ...]]:
     try:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             header = json.loads(stream.read(min(length, size)))
-        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         if 8 + length + end != size:
             raise ValueError(f"{size} bytes, {8 + length + end} expected")
-        return sum(math.prod(entry["shape"]) for entry in tensors)
+        return {name: tuple(map(int, entry["shape"])) for name, entry in tensors.items()}
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         name = f"{file.parent.name}/{file.name}"
         raise corrupted(model, f"{name} is cut or not a safetensors file", str(error)) from error

@@ -19,6 +19,7 @@ from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
 from backend.studio.quantize import Quantize
+from backend.studio.quantize_images import QuantizeImages
 from backend.studio.serving import Serving
 
 __all__ = [
@@ -50,6 +51,7 @@ class Studio:
         self.chat = Conversations(self.desk)
         self.serving = Serving(self.desk, self.chat)
         self.quantize = Quantize(self.desk)
+        self.quantize_images = QuantizeImages(self.desk, self.models, self.engines)
         self.disk = Disk(self.desk)
         self.machine = Machine(self.desk)
 

@@ -17,6 +17,7 @@ from PIL import Image
 from backend.contracts import (
     EngineRequest,
     EngineState,
+    JobKind,
     JobState,
     Precision,
     Runtime,
@@ -107,7 +108,10 @@ def test_a_rebuild_that_goes_on_leaves_what_it_has_rebuilt_already(built: Studio
 
     def left_to_build(created_at: float) -> int:
         row = SimpleNamespace(
-            id="rebuild", request=asked.model_dump(mode="json"), created_at=created_at
+            id="rebuild",
+            kind=JobKind.ENGINE,
+            request=asked.model_dump(mode="json"),
+            created_at=created_at,
         )
         context: Any = SimpleNamespace(row=row)
         return len(order_of(context, built.settings).missing)

@@ -40,8 +40,7 @@ def valid(kind: type[R], values: dict[str, Any]) -> R:
 def job_data(job: JobSnapshot, keys: FileKeys, request: gr.Request) -> dict[str, Any]:
     """A job as the API tells of it.
 
-    `file` is a picture's place on the server; were it called `path`, `gradio_client` would put a
-    download of its own in place of the whole entry. `url` can be fetched without a cookie.
+    `file` is a place on the server, see `without_paths`. `url` can be fetched without a cookie.
     """
     result = GenerateResult.model_validate(job.result) if job.result and job.images else None
     base = str(http_request(request).base_url).rstrip("/")
@@ -70,9 +69,21 @@ def job_data(job: JobSnapshot, keys: FileKeys, request: gr.Request) -> dict[str,
             for image in job.images
         ],
         "metrics": result.metrics.model_dump(mode="json") if result else None,
-        "result": None if result else job.result,
+        "result": None if result else without_paths(job.result),
         "error": _error(job.error),
     }
+
+
+def without_paths(value: Any) -> Any:
+    """The same with every `path` called `file`: `gradio_client` takes what has a `path` for a file
+    of its own, downloads it and puts that in its place."""
+    if isinstance(value, dict):
+        return {
+            "file" if key == "path" else key: without_paths(each) for key, each in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [without_paths(each) for each in value]
+    return value
 
 
 def _error(error: ErrorInfo | None) -> dict[str, str] | None:

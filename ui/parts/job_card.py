@@ -27,6 +27,10 @@ PHASES = {
         *("queue", "fetch_file", "wait", "load", "reference", "calibrate", "evaluate"),
         *("export", "check"),
     ),
+    JobKind.QUANTIZE_IMAGES: (
+        *("queue", "fetch", "wait", "calibrate", "export", "build"),
+        *("pictures", "score", "sensitivity"),
+    ),
 }
 SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate", "simulate"})
 
