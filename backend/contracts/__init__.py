@@ -127,6 +127,9 @@ from backend.contracts.quantize import (
     QuantizeResult,
     RecipeChoice,
     RecipeSize,
+    SampleAnswer,
+    SamplePurpose,
+    Samples,
 )
 from backend.contracts.serving import ServeOption, ServeOptions
 from backend.contracts.storage import (
@@ -230,6 +233,9 @@ __all__ = [
     "RunRequest",
     "RunResult",
     "Runtime",
+    "SampleAnswer",
+    "SamplePurpose",
+    "Samples",
     "Sampling",
     "ServeOption",
     "ServeOptions",

@@ -70,6 +70,7 @@ def test_a_job_makes_a_checkpoint_that_the_chat_knows(studio: Studio) -> None:
     assert manifest.estimated_bytes == result.checkpoint.size_bytes
     assert manifest.quality == result.quality and result.quality.scope == "weights_only"
     phases = {"load", "reference", "calibrate", "export", "check", "evaluate"}
+    phases |= {"samples_before", "samples_after"}
     assert manifest.phases.keys() == phases
     assert all(cost.peak_memory_bytes > 2**26 for cost in manifest.phases.values())
     known = {model.name: model for model in studio.chat.models()}["tiny-nvfp4"]
