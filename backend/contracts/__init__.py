@@ -131,6 +131,16 @@ from backend.contracts.quantize import (
     SamplePurpose,
     Samples,
 )
+from backend.contracts.results import (
+    Agreement,
+    AgreementAnswer,
+    PushRequest,
+    PushResult,
+    ResultEntry,
+    ResultFile,
+    ResultView,
+    ServeCommand,
+)
 from backend.contracts.serving import ServeOption, ServeOptions
 from backend.contracts.storage import (
     CleanUp,
@@ -146,6 +156,8 @@ __all__ = [
     "BYTE_PHASES",
     "DROP_CACHES",
     "LEGAL_TRANSITIONS",
+    "Agreement",
+    "AgreementAnswer",
     "AnswerMetrics",
     "AnswerNews",
     "AnswerState",
@@ -219,6 +231,8 @@ __all__ = [
     "PlannedEngine",
     "Precision",
     "PromptProgress",
+    "PushRequest",
+    "PushResult",
     "Quality",
     "QuantizeCheck",
     "QuantizePlan",
@@ -230,6 +244,9 @@ __all__ = [
     "RecipeSize",
     "RepoPlan",
     "ResidentModel",
+    "ResultEntry",
+    "ResultFile",
+    "ResultView",
     "RunRequest",
     "RunResult",
     "Runtime",
@@ -237,6 +254,7 @@ __all__ = [
     "SamplePurpose",
     "Samples",
     "Sampling",
+    "ServeCommand",
     "ServeOption",
     "ServeOptions",
     "ServeRequest",

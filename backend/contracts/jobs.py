@@ -21,9 +21,10 @@ class JobKind(Name):
     TIMES = "times"
     SERVE = "serve"
     QUANTIZE = "quantize"
+    PUSH = "push"
 
 
-BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest"})
+BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest", "push"})
 """Phases whose steps are bytes."""
 
 

@@ -26,6 +26,7 @@ from backend.models.pool import ModelPool
 from backend.networks import bring
 from backend.networks import phases as networks
 from backend.quantize.language import phases as language
+from backend.quantize.language import push
 from backend.settings import Settings
 
 Results = dict[str, Any]
@@ -214,6 +215,10 @@ def _check_quantised(context: JobContext, resources: Resources, done: Results) -
     return language.check(context, resources.settings, resources.pool, done["quantise"])
 
 
+def _push(context: JobContext, resources: Resources, done: Results) -> Any:
+    return push.push(context, resources.settings)
+
+
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
     JobKind.LOAD: (Phase("load", _load),),
@@ -253,6 +258,7 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("quantise", _quantise),
         Phase("check", _check_quantised),
     ),
+    JobKind.PUSH: (Phase("push", _push),),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)
 """Kinds that go on from their last finished phase when their worker died; a fetch goes on within

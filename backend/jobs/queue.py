@@ -34,6 +34,7 @@ QUEUE_OF = {
     JobKind.TIMES: INTERACTIVE,
     JobKind.SERVE: SERVING,
     JobKind.QUANTIZE: BUILD,
+    JobKind.PUSH: BUILD,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
 """Lower starts first; first come, first served within one priority."""

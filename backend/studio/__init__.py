@@ -19,6 +19,7 @@ from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
 from backend.studio.quantize import Quantize
+from backend.studio.results import Results
 from backend.studio.serving import Serving
 
 __all__ = [
@@ -51,6 +52,7 @@ class Studio:
         self.serving = Serving(self.desk, self.chat)
         self.quantize = Quantize(self.desk)
         self.disk = Disk(self.desk)
+        self.results = Results(self.desk, self.chat, self.disk)
         self.machine = Machine(self.desk)
 
     def close(self) -> None:

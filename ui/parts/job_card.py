@@ -27,6 +27,7 @@ PHASES = {
         *("queue", "fetch_file", "wait", "load", "reference", "samples_before", "calibrate"),
         *("evaluate", "samples_after", "export", "check"),
     ),
+    JobKind.PUSH: ("queue", "push"),
 }
 SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate", "simulate"})
 

@@ -80,14 +80,16 @@ def script_of(
     return "".join(parts)
 
 
-def script_of_manifest(manifest: CheckpointManifest, path: str, home: Path) -> str | None:
+def script_of_manifest(
+    manifest: CheckpointManifest, model: str, out: str, home: Path
+) -> str | None:
     """The script that makes a checkpoint again; None where its request is not recorded."""
     if manifest.request is None:
         return None
     found = {each.layer for each in manifest.sensitivity if each.chosen == "none"}
     left_out = [layer for layer in manifest.left_out if layer not in found]
     request = manifest.request.model_copy(update={"batch": manifest.batch})
-    return script_of(request, request.model, left_out, path, home)
+    return script_of(request, model, left_out, out, home)
 
 
 def _list(names: Sequence[str]) -> str:
