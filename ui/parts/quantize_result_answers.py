@@ -75,7 +75,7 @@ def agreement(found: Agreement | None, key: str, language: str) -> str:
     servers = t("page.result.agree_servers", language, server=found.server, of=found.reference)
     simulated = ""
     if found.simulated:
-        simulated = f' <em class="r-scope">{esc(t("page.result.simulated", language))}</em>'
+        simulated = f' <em class="r-scope">{esc(t("page.servers.simulated", language))}</em>'
     rows = "".join(
         pair(each.prompt, each.reference, each.answer, "", each.language, language)
         for each in found.answers

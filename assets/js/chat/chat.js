@@ -100,6 +100,7 @@ export function reopenChat() {
 // The tab with a model: its server where one is ready, else the form that starts one.
 export async function chatWith(model) {
   openTab("chat");
+  while (!root()?.dataset.ready) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   await chatChanged();
   const picker = chooseServerOf(model);
   if (picker) return picked(columnOf(picker));
