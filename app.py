@@ -7,7 +7,17 @@ import sys
 
 import typer
 
-from backend.commands import chat, engines, fetch, jobs, machine, pictures, quantize, storage
+from backend.commands import (
+    chat,
+    engines,
+    fetch,
+    jobs,
+    machine,
+    pictures,
+    quantize,
+    results,
+    storage,
+)
 
 app = typer.Typer(
     help="Make pictures on an NVIDIA DGX Spark, an RTX GPU, or no GPU at all.",
@@ -32,6 +42,7 @@ for command in (
 app.add_typer(engines.app, name="engine")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(chat.app, name="servers")
+app.add_typer(results.app, name="results")
 
 
 @app.command(hidden=True)

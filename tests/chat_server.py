@@ -237,8 +237,8 @@ _host = cache(_Host)
 
 @contextmanager
 def running(stand_in: StandIn) -> Iterator[StandIn]:
-    """The server, as long as the block runs."""
-    host = _host()
+    """The server, as long as the block runs; beside another one where it is within its block."""
+    host = _host() if _host().current is None else _Host()
     host.current, stand_in.url = stand_in, host.url
     try:
         yield stand_in

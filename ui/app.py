@@ -25,6 +25,7 @@ from ui.live import live_routes
 from ui.onnx_routes import onnx_routes
 from ui.page import build_page
 from ui.parts.error_card import error_card
+from ui.quantize_result_routes import quantize_result_routes
 from ui.server_routes import server_routes
 from ui.theme import studio_theme
 
@@ -43,6 +44,9 @@ STATUS_OF = {
     Code.ENGINE_NOT_FOUND: 404,
     Code.ANSWER_BEING_WRITTEN: 409,
     Code.SERVER_UNKNOWN: 404,
+    Code.CHECKPOINT_NOT_FOUND: 404,
+    Code.CHECKPOINT_NOT_YOURS: 403,
+    Code.CHECKPOINT_KEPT: 409,
     Code.JOB_NOT_CANCELLABLE: 409,
     Code.JOB_NOT_RETRYABLE: 409,
     Code.JOB_STILL_RUNNING: 409,
@@ -84,6 +88,7 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(engine_routes(studio))
     app.include_router(chat_routes(studio))
     app.include_router(server_routes(studio))
+    app.include_router(quantize_result_routes(studio))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

@@ -53,11 +53,17 @@ function fields() {
   return Object.fromEntries(new FormData(form()));
 }
 
-async function drawForm() {
+async function drawForm(asked = fields()) {
   const mine = ++turn;
   stale = false;
-  const { html } = await explained(get("servers/form", fields()), "form");
+  const { html } = await explained(get("servers/form", asked), "form");
   if (mine === turn && html) morph(form(), html);
+}
+
+// The form with a model in it: one of the list, or a folder.
+export async function offerModel(model) {
+  while (!form()) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  await drawForm(model.startsWith("/") ? { other: model } : { model });
 }
 
 async function drawOutside() {

@@ -12,6 +12,7 @@ import { storageActions } from "./storage.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
 import { mountOnnx } from "./onnx.js";
+import { mountQuantizeResults, resultActions, showQuantizeResult } from "./quantize/result.js";
 import { drawModels, mountPicker } from "./picker.js";
 import { post } from "./server.js";
 import { aspectOf, roll, sizeOf } from "./sizes.js";
@@ -116,6 +117,7 @@ listenForActions({
     ...serverActions,
     ...storageActions,
     ...chatActions,
+    ...resultActions,
   },
 });
 listenForDrops({ applySettings, notice: tell, elsewhere: chatTakes });
@@ -126,6 +128,8 @@ window.studio = {
   mountOnnx,
   mountEngines,
   mountChat,
+  mountQuantizeResults,
+  showQuantizeResult,
   stop,
   sizeOf,
   aspectOf,

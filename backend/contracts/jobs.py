@@ -22,9 +22,10 @@ class JobKind(Name):
     SERVE = "serve"
     QUANTIZE = "quantize"
     QUANTIZE_IMAGES = "quantize_images"
+    PUSH = "push"
 
 
-BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest"})
+BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest", "push"})
 """Phases whose steps are bytes."""
 
 

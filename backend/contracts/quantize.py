@@ -179,6 +179,30 @@ class LayerSensitivity(Contract):
     """To be compared between layers only; the same for layers that servers join."""
 
 
+SamplePurpose = Literal["explain", "reckon", "code", "write"]
+
+
+class SampleAnswer(Contract):
+    """What original and quantised model answer to one prompt."""
+
+    purpose: SamplePurpose
+    language: str
+    prompt: str
+    before: str
+    after: str
+
+
+class Samples(Contract):
+    """Greedy answers to fixed prompts."""
+
+    scope: Literal["quantised", "weights_only"]
+    tokens: int
+    """Of an answer, at the most."""
+    template: bool
+    """Whether they were asked through the model's chat template."""
+    answers: tuple[SampleAnswer, ...]
+
+
 class CheckpointManifest(Contract):
     """`manifest.json` of a checkpoint that this studio quantised."""
 
@@ -212,6 +236,9 @@ class CheckpointManifest(Contract):
     effective_bits: float | None = None
     sensitivity: tuple[LayerSensitivity, ...] = ()
     """Only with `effective_bits`, which ModelOpt calls experimental."""
+    answers: Samples | None = None
+    """None in manifests that are older than this, as below."""
+    request: QuantizeRequest | None = None
 
 
 class Checkpoint(Contract):

@@ -27,6 +27,7 @@ from backend.networks import bring
 from backend.networks import phases as networks
 from backend.quantize.images import phases as images
 from backend.quantize.language import phases as language
+from backend.quantize.language import push
 from backend.settings import Settings
 
 Results = dict[str, Any]
@@ -247,6 +248,10 @@ def _measure_blocks(context: JobContext, resources: Resources, done: Results) ->
         return images.sensitivity(context, resources.settings, resources.pool, done)
 
 
+def _push(context: JobContext, resources: Resources, done: Results) -> Any:
+    return push.push(context, resources.settings)
+
+
 PHASES: dict[JobKind, tuple[Phase, ...]] = {
     JobKind.GENERATE: (Phase("generate", _generate),),
     JobKind.LOAD: (Phase("load", _load),),
@@ -295,6 +300,7 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         _of_pictures("score", _score_pictures),
         Phase("sensitivity", _measure_blocks),
     ),
+    JobKind.PUSH: (Phase("push", _push),),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)
 """Kinds that go on from their last finished phase when their worker died; a fetch goes on within

@@ -35,6 +35,7 @@ QUEUE_OF = {
     JobKind.SERVE: SERVING,
     JobKind.QUANTIZE: BUILD,
     JobKind.QUANTIZE_IMAGES: BUILD,
+    JobKind.PUSH: BUILD,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
 """Lower starts first; first come, first served within one priority."""

@@ -20,6 +20,7 @@ from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
 from backend.studio.quantize import Quantize
 from backend.studio.quantize_images import QuantizeImages
+from backend.studio.results import Results
 from backend.studio.serving import Serving
 
 __all__ = [
@@ -53,6 +54,7 @@ class Studio:
         self.quantize = Quantize(self.desk)
         self.quantize_images = QuantizeImages(self.desk, self.models, self.engines)
         self.disk = Disk(self.desk)
+        self.results = Results(self.desk, self.chat, self.disk)
         self.machine = Machine(self.desk)
 
     def close(self) -> None:

@@ -1,11 +1,14 @@
-"""A small Hugging Face hub on this machine: enough of its API to fetch models from."""
+"""A small Hugging Face hub on this machine: enough of its API to fetch models from, and to put them
+into."""
 
+import base64
 import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -17,6 +20,8 @@ PIECE_BYTES = 64 * 1024
 class Repo:
     files: dict[str, bytes]
     gated: bool = False
+    visibility: str = "public"
+    licence: str = ""
     sizes: dict[str, int] = field(default_factory=dict)
     """Sizes that are claimed instead of the true ones."""
 
@@ -47,6 +52,10 @@ class Hub(ThreadingHTTPServer):
         self.failing_status = 0
         self.ignores_ranges = False
         self.damaged = False
+        self.writable = {"me"}
+        """Owners that the good token may write for."""
+        self.objects: dict[str, bytes] = {}
+        """Large files that were sent, by digest, before a commit names them."""
         self.sent: dict[str, int] = {}
         self.requests: list[tuple[str, str, str | None]] = []
         """Method, path, Range."""
@@ -94,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         name = path.removeprefix("/api/models").removeprefix("/")
         repo_id = "/".join(name.split("/")[:2])
-        rest = name.split("/")[2:]
+        rest = name.split("/")[2:] or ["revision", "main"]
         repo = self.server.repos.get(repo_id)
         if repo is None:
             self.refuse(
@@ -112,6 +121,81 @@ class Handler(BaseHTTPRequestHandler):
             self.send_json(self.tree(repo))
         else:
             self.send_file(repo, "/".join(rest[2:]), with_body)
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def do_POST(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        body = self.body()
+        with self.server.lock:
+            self.server.requests.append((self.command, path, None))
+        if self.headers.get("Authorization") != f"Bearer {self.server.good_token}":
+            self.refuse(401, "", "Invalid credentials in Authorization header")
+            return
+        repo_id = "/".join(path.removeprefix("/api/models").split("/")[1:3]).removesuffix(".git")
+        if path == "/api/repos/create":
+            self.create(json.loads(body))
+        elif path == "/api/validate-yaml":
+            self.send_json({"errors": [], "warnings": []})
+        elif path == "/verify":
+            self.send_json({})
+        elif repo_id.split("/")[0] not in self.server.writable:
+            self.refuse(403, "", "You do not have write access")
+        elif path.endswith("/preupload/main"):
+            files = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if file["size"] >= LFS_FROM_BYTES else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in json.loads(body)["files"]
+            ]
+            self.send_json({"files": files})
+        elif path.endswith("/info/lfs/objects/batch"):
+            self.send_json({"transfer": "basic", "objects": [
+                each | {"actions": {
+                    "upload": {"href": f"{self.server.url}/lfs/{each['oid']}"},
+                    "verify": {"href": f"{self.server.url}/verify"},
+                }}
+                for each in json.loads(body)["objects"]
+            ]})  # fmt: skip
+        else:
+            self.commit(repo_id, [json.loads(line) for line in body.splitlines()])
+
+    def create(self, told: dict[str, str]) -> None:
+        repo_id = f"{told['organization']}/{told['name']}"
+        if told["organization"] not in self.server.writable:
+            self.refuse(403, "", f"You don't have the rights to create a model under {repo_id}")
+            return
+        self.server.repos[repo_id] = Repo({".gitattributes": b""}, visibility=told["visibility"])
+        self.send_json({"url": f"{self.server.url}/{repo_id}"})
+
+    def do_PUT(self) -> None:
+        data = self.body()
+        if hashlib.sha256(data).hexdigest() != self.path.removeprefix("/lfs/"):
+            self.refuse(400, "", "another file")
+            return
+        self.server.objects[etag(data)] = data
+        self.send_json({})
+
+    def commit(self, repo_id: str, lines: list[dict[str, Any]]) -> None:
+        repo = self.server.repos[repo_id]
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                repo.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                repo.files[value["path"]] = self.server.objects[value["oid"]]
+        told = {"commitOid": COMMIT, "commitUrl": f"{self.server.url}/{repo_id}/commit/{COMMIT}"}
+        self.send_json(told | {"success": True})
 
     def may_read(self, repo_id: str) -> bool:
         granted = self.server.granted and repo_id not in self.server.refused
@@ -142,6 +226,7 @@ class Handler(BaseHTTPRequestHandler):
             "sha": COMMIT,
             "gated": "manual" if repo.gated else False,
             "siblings": [{**s, "blobId": s.pop("oid")} for s in siblings],
+            "cardData": {"license": repo.licence} if repo.licence else None,
         }
 
     def tree(self, repo: Repo) -> list[dict[str, object]]:

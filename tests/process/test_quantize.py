@@ -72,8 +72,13 @@ def test_a_job_makes_a_checkpoint_that_the_chat_knows(studio: Studio) -> None:
     assert manifest.quality == result.quality
     assert result.quality.scope == ("quantised" if torch.cuda.is_available() else "weights_only")
     phases = {"load", "reference", "calibrate", "export", "check", "evaluate"}
+    phases |= {"samples_before", "samples_after"}
     assert manifest.phases.keys() == phases
     assert all(cost.peak_memory_bytes > 2**26 for cost in manifest.phases.values())
+    assert manifest.answers is not None and manifest.answers.scope == "weights_only"
+    view = studio.results.show(f"job:{job_id}", OWNER)
+    assert view.entry.key == "checkpoint:tiny-nvfp4" and view.manifest == manifest
+    assert manifest.request == request(recipe="nvfp4") and view.entry.mine
     known = {model.name: model for model in studio.chat.models()}["tiny-nvfp4"]
     assert known.modelopt and known.algorithm == "NVFP4" and known.has_template
     with pytest.raises(StudioError) as refusal:

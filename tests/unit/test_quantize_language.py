@@ -25,8 +25,10 @@ from safetensors.torch import load_file, save_file
 
 from backend.chat.dequantise import dequantise
 from backend.chat.models import read_language_model
+from backend.contracts import QuantizeRequest
 from backend.errors import Code, StudioError
 from backend.quantize.language.recipes import KV_RECIPES, LANGUAGE_RECIPES, offered
+from backend.quantize.language.script import script_of
 from backend.quantize.language.sizes import estimate_size, read_headers
 from backend.quantize.language.verify import verify
 from backend.quantize.language.work import CALIBRATION, EXPORT, SCORED, quantise
@@ -118,13 +120,15 @@ def _make(
         "expected_bytes": size.whole,
         "layers": dict.fromkeys(size.layers, recipe),
         "algorithm": known.algorithm,
+        "answer_tokens": 3,
     }
     news: list[dict[str, Any]] = []
     made = quantise(arguments, news.append)
     kept = [each["layer"] for each in made["sensitivity"] if each["chosen"] == "none"]
     size = estimate_size(known, KV_RECIPES[kv], tensors, (*leave_out, *kept))
     arguments["layers"] = dict.fromkeys(size.layers, recipe)
-    looked = verify(arguments | {"quality": made["quality"]}, news.append)
+    found = {name: made[name] for name in ("quality", "answers")}
+    looked = verify(arguments | found, news.append)
     return Made(work / EXPORT, work, made, looked, news, size.whole, arguments)
 
 
@@ -159,6 +163,10 @@ def test_it_is_scored_on_text_it_never_saw(make: Make, recipe: str) -> None:
     assert 0 < quality["kl_mean"] <= quality["kl_p99"] <= quality["kl_max"]
     assert 0 < quality["top1_agreement"] < 1
     assert found.made["evaluation_digest"] != found.made["calibration_digest"]
+    answers = found.looked["answers"]
+    assert answers["scope"] == quality["scope"] and answers["template"]
+    assert {each["language"] for each in answers["answers"]} == {"en", "ko"}
+    assert all(len(each[when]) <= 3 for each in answers["answers"] for when in ("before", "after"))
     phases = list(dict.fromkeys(each["phase"] for each in found.news))
     wanted = ["load", "reference", "calibrate", "evaluate", "export", "check"]
     if weights_only:
@@ -366,6 +374,24 @@ def test_a_kept_calibration_exports_the_same_bytes(make: Make, tmp_path: Path, r
     quantise(first.arguments | {"work": str(work)}, news.append)
     assert "job.quantize_kept" not in [each["message"]["key"] for each in news if each["message"]]
     assert (work / EXPORT / name).read_bytes() == (first.folder / name).read_bytes()
+
+
+def test_the_script_to_copy_makes_the_same_checkpoint(
+    make: Make, source: Path, tmp_path: Path
+) -> None:
+    """With a cache and a layer left out."""
+    found = make("fp8", "fp8", ("*down_proj",))
+    request = QuantizeRequest.model_validate(found.arguments["request"])
+    left_out = found.arguments["left_out"]
+    assert left_out == [DOWN]
+    script = script_of(request, str(source), left_out, str(tmp_path / "out"), tmp_path)
+    exec(compile(script, "script.py", "exec"), {})
+    tensors = load_file(tmp_path / "out" / "model.safetensors")
+    wanted = load_file(found.folder / "model.safetensors")
+    assert tensors.keys() == wanted.keys()
+    assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
+    for name in ("config.json", "hf_quant_config.json"):
+        assert json.loads((tmp_path / "out" / name).read_text()) == found.json(name)
 
 
 @pytest.mark.parametrize("recipe", ["w4a8_awq_beta", "mxfp8", "int4_awq"])

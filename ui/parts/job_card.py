@@ -24,13 +24,14 @@ PHASES = {
         *("server_starting", "server_loading", "server_warming"),
     ),
     JobKind.QUANTIZE: (
-        *("queue", "fetch_file", "wait", "load", "reference", "calibrate", "evaluate"),
-        *("export", "check"),
+        *("queue", "fetch_file", "wait", "load", "reference", "samples_before", "calibrate"),
+        *("evaluate", "samples_after", "export", "check"),
     ),
     JobKind.QUANTIZE_IMAGES: (
         *("queue", "fetch", "wait", "calibrate", "export", "build"),
         *("pictures", "score", "sensitivity"),
     ),
+    JobKind.PUSH: ("queue", "push"),
 }
 SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate", "simulate"})
 

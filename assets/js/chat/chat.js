@@ -4,15 +4,15 @@ import { copyOut } from "../clipboard.js";
 import { refresh } from "../live.js";
 import { notices } from "../notices.js";
 import { get, post } from "../server.js";
-import { mountServers } from "../servers.js";
+import { mountServers, offerModel } from "../servers.js";
 import { columnOf, drawColumns, drawEmpty, drawMeter, mountColumns, writing } from "./columns.js";
 import {
   addPictures, allowPictures, cancelEdit, edit, look, mountComposer, setCompletion, setText,
 } from "./composer.js";
 import { bringIn, drawList, moreOfList, mountList, rename } from "./list.js";
 import {
-  anyReady, chosenKnown, chosenServers, drawMark, drawPickers, emptyHtml, outsideUnreached, readPickers,
-  rememberServers,
+  anyReady, chooseServerOf, chosenKnown, chosenServers, drawMark, drawPickers, emptyHtml,
+  outsideUnreached, readPickers, rememberServers,
 } from "./pickers.js";
 import { completes, fill, limitSettings, mountSettings, readSettings, remember, settingsRefused } from "./settings.js";
 import { leaveAnswers } from "./stream.js";
@@ -95,6 +95,17 @@ function listen() {
 // A reload leads back to this tab; Gradio makes it only now.
 export function reopenChat() {
   if (sessionStorage.getItem(TAB)) openTab("chat");
+}
+
+// The tab with a model: its server where one is ready, else the form that starts one.
+export async function chatWith(model) {
+  openTab("chat");
+  while (!root()?.dataset.ready) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  await chatChanged();
+  const picker = chooseServerOf(model);
+  if (picker) return picked(columnOf(picker));
+  await offerModel(model);
+  panel("house", true);
 }
 
 // The tab fills the window below what is above it.

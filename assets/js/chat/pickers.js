@@ -46,6 +46,17 @@ function usable(last, place) {
   return ready[Math.min(place, ready.length - 1)] ?? "";
 }
 
+// The first column's picker, set to a ready server of this model or of a plain copy of it; nothing
+// where there is none.
+export function chooseServerOf(model) {
+  const fits = (key) => key.startsWith(`${model}/`) || key.startsWith(`${model}-simulated-`);
+  const key = Object.keys(known.servers).find((one) => fits(one) && known.servers[one].ready);
+  if (!key) return undefined;
+  const [picker] = pickersNow();
+  picker.value = key;
+  return picker;
+}
+
 function add(picker, value, words) {
   const option = new Option(words, value);
   option.disabled = true;

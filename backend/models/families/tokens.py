@@ -20,6 +20,12 @@ def count_tokens(folder: Path, prompt: str) -> int:
     return len(_tokenizer(folder).encode(prompt).ids)
 
 
+def token_ids(folder: Path, text: str) -> list[int]:
+    """Of a text alone, without markers. Raises as `count_tokens` does."""
+    ids: list[int] = _tokenizer(folder).encode(text, add_special_tokens=False).ids
+    return ids
+
+
 @lru_cache(maxsize=8)
 def _tokenizer(folder: Path) -> Tokenizer:
     whole = folder / "tokenizer.json"

@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 
-from backend.quantize.language.sizes import files_bytes
+from backend.quantize.language.sizes import SHARD_SIZE, files_bytes
 
-SHARD_SIZE = "5GB"
 POLL_S = 0.5
 OURS = frozenset({"config.json", "hf_quant_config.json", "manifest.json"})
 BESIDE = (".json", ".jinja", ".txt", ".model")

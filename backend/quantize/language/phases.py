@@ -24,6 +24,7 @@ from backend.contracts import (
     QuantizeRequest,
     QuantizeResult,
     RecipeSize,
+    Samples,
 )
 from backend.errors import Code, StudioError
 from backend.jobs.children import run_child
@@ -41,6 +42,7 @@ from backend.quantize.language.order import (
     size_of,
     size_view,
 )
+from backend.quantize.language.questions import ANSWER_TOKENS
 from backend.settings import Settings
 
 FORMAT = 1
@@ -96,6 +98,7 @@ def check(context: JobContext, settings: Settings, pool: ModelPool, made: Result
         "algorithm": order.recipe.algorithm,
         "layers": dict.fromkeys(order.size.layers, order.recipe.name),
         "quality": made["quality"],
+        "answers": made["answers"],
     }
     with _tidy(work), _room(context, pool, order):
         looked = run_child(
@@ -118,6 +121,7 @@ def _arguments(context: JobContext, settings: Settings, order: Order) -> Results
         "work": str(order.work(context.row.id)),
         "home": str(settings.home),
         "request": order.request.model_dump(mode="json"),
+        "answer_tokens": ANSWER_TOKENS,
     }
 
 
@@ -196,6 +200,8 @@ def _manifest(order: Order, made: Results, looked: Results) -> CheckpointManifes
             LayerError(layer=layer, relative_error=error)
             for layer, error in looked["errors"].items()
         ),
+        answers=Samples.model_validate(looked["answers"]),
+        request=request,
     )
 
 

@@ -30,6 +30,8 @@ NEVER = ("*lm_head*", "*embed*")
 TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one parent that servers join into one, and that must therefore be in one precision
 (vLLM `is_layer_skipped`, TensorRT-LLM `load_weights_fused_*`)."""
+SHARD_SIZE = "5GB"
+"""Of a file of weights, at the most."""
 WIDE = ("F64", "F32")
 FLOATS = (*WIDE, "F16", "BF16")
 SAFETENSORS_ORDER = (

@@ -18,12 +18,14 @@ from backend.quantize.language.check import (
 from backend.quantize.language.costs import Costs
 from backend.quantize.language.load import load_model, pick_device
 from backend.quantize.language.recipes import find_recipe
+from backend.quantize.language.samples import Asking
 from backend.quantize.language.score import score
 from backend.quantize.language.work import EXPORT, REFERENCE, Teller, say_score, tokens_of
 
 
 def verify(arguments: dict[str, Any], send: News) -> dict[str, Any]:
-    """Errors by layer, sizes by file, and the score of the weights where there is none yet.
+    """Errors by layer, sizes by file, and the score and answers of the weights where there are none
+    yet.
 
     Raises StudioError CHECKPOINT_CHECK_FAILED, MODEL_FILES_CORRUPTED.
     """
@@ -40,23 +42,40 @@ def verify(arguments: dict[str, Any], send: News) -> dict[str, Any]:
             source, folder, forms, lambda done, total: tell("check", done, total)
         )
         files = check_sizes(folder)
-    quality = arguments["quality"]
+    quality, answers = arguments["quality"], arguments["answers"]
     if quality is None:
         with costs.phase("evaluate"):
-            quality = _score_weights(arguments, source, work, tell)
+            model = _plain_model(source, folder)
+            quality = _score_weights(model, arguments, source, work, tell)
         say_score(tell, quality)
-    return {"phases": costs.phases, "quality": quality, "errors": errors, "files": files}
+        with costs.phase("samples_after"):
+            asking = Asking(source, work, arguments["answer_tokens"])
+            answers = asking.after(
+                model, "weights_only", lambda done, total: tell("samples_after", done, total)
+            ).model_dump(mode="json")
+    return {
+        "phases": costs.phases,
+        "quality": quality,
+        "answers": answers,
+        "errors": errors,
+        "files": files,
+    }
+
+
+def _plain_model(source: Path, folder: Path) -> Any:
+    """The source's model with the checkpoint's weights, computed back."""
+    model = load_model(source, pick_device())
+    with torch.inference_mode():
+        put_weights(model, folder)
+    return model
 
 
 def _score_weights(
-    arguments: dict[str, Any], source: Path, work: Path, tell: Teller
+    model: Any, arguments: dict[str, Any], source: Path, work: Path, tell: Teller
 ) -> dict[str, Any]:
     request = QuantizeRequest.model_validate(arguments["request"])
     held = tokens_of(Path(arguments["home"]), source, request, calibrated=False).evaluation
     tell("evaluate", 0, len(held))
-    model = load_model(source, pick_device())
-    with torch.inference_mode():
-        put_weights(model, work / EXPORT)
     found = score(
         model,
         held,

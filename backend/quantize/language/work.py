@@ -37,6 +37,7 @@ from backend.quantize.language.load import (
     sequences,
 )
 from backend.quantize.language.recipes import find_kv_recipe, find_recipe
+from backend.quantize.language.samples import Asking
 from backend.quantize.language.score import keep_reference, score
 from backend.quantize.language.search import search
 from backend.quantize.language.texts import chosen_rows, digest_of
@@ -116,6 +117,9 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
         keep_reference(
             model, held, work / REFERENCE, lambda done: tell("reference", done, len(held))
         )
+    asking = Asking(source, work, arguments["answer_tokens"])
+    with costs.phase("samples_before"):
+        asking.before(model, lambda done, total: tell("samples_before", done, total))
     batch, found = request.batch, list[LayerSensitivity]()
     with costs.phase("calibrate"):
         tell("calibrate")
@@ -139,10 +143,14 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
             calibrate(model, config, loop)
             batch = loop.batch
             keep_calibration(model, recipe, work / CALIBRATION)
-    quality = None
+    quality = answers = None
     if device.type == "cuda" or "evaluate" not in recipe.cuda:
         with costs.phase("evaluate"):
             quality = _score(model, held, work, kv.algorithm is not None, tell)
+        with costs.phase("samples_after"):
+            answers = asking.after(
+                model, "quantised", lambda done, total: tell("samples_after", done, total)
+            ).model_dump(mode="json")
     with costs.phase("export"):
         tell("export", 0, arguments["expected_bytes"])
         shutil.rmtree(work / EXPORT, ignore_errors=True)
@@ -159,6 +167,7 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
     return {
         "phases": costs.phases,
         "quality": quality,
+        "answers": answers,
         "batch": batch,
         "samples": 0 if tokens.calibration is None else len(tokens.calibration),
         "calibration_digest": None if tokens.calibration is None else digest_of(kept),
