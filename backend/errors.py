@@ -91,6 +91,8 @@ class Code(Name):
     EVALUATION_OVERLAPS = auto()
     CHECKPOINT_EXISTS = auto()
     CHECKPOINT_CHECK_FAILED = auto()
+    DATASETS_MISSING = auto()
+    DATASET_UNREADABLE = auto()
     QUANTIZATION_LEVEL_UNKNOWN = auto()
     RECIPE_INVALID = auto()
     CALIBRATION_FAILED = auto()

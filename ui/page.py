@@ -10,6 +10,7 @@ from ui.i18n import label
 from ui.tabs.chat import chat_tab
 from ui.tabs.engines import engines_tab
 from ui.tabs.images import images_tab
+from ui.tabs.quantize import quantize_tab
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -38,6 +39,8 @@ def build_page(studio: "Studio", keys: FileKeys) -> gr.Blocks:
                     images_tab(studio)
                 with gr.Tab(label("tab.chat"), elem_id="tab-chat"):
                     chat_tab()
+                with gr.Tab(label("tab.quantize"), elem_id="tab-quantize"):
+                    quantize_tab()
                 with gr.Tab(label("tab.engines"), elem_id="tab-engines"):
                     engines_tab(studio)
             gr.HTML(SIDE, elem_id="side-frame", apply_default_css=False, js_on_load=None)

@@ -12,6 +12,7 @@ import { storageActions } from "./storage.js";
 import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
 import { mountOnnx } from "./onnx.js";
+import { mountQuantize, quantizeActions, quantizeTakes } from "./quantize/wizard.js";
 import { drawModels, mountPicker } from "./picker.js";
 import { post } from "./server.js";
 import { aspectOf, roll, sizeOf } from "./sizes.js";
@@ -116,9 +117,10 @@ listenForActions({
     ...serverActions,
     ...storageActions,
     ...chatActions,
+    ...quantizeActions,
   },
 });
-listenForDrops({ applySettings, notice: tell, elsewhere: chatTakes });
+listenForDrops({ applySettings, notice: tell, elsewhere: (files) => chatTakes(files) || quantizeTakes(files) });
 listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
@@ -126,6 +128,7 @@ window.studio = {
   mountOnnx,
   mountEngines,
   mountChat,
+  mountQuantize,
   stop,
   sizeOf,
   aspectOf,

@@ -116,6 +116,8 @@ from backend.contracts.quantize import (
     CalibrationPreview,
     Checkpoint,
     CheckpointManifest,
+    DatasetRequest,
+    Fit,
     KvChoice,
     LayerError,
     LayerSensitivity,
@@ -127,6 +129,7 @@ from backend.contracts.quantize import (
     QuantizeResult,
     RecipeChoice,
     RecipeSize,
+    SourceFacts,
 )
 from backend.contracts.serving import ServeOption, ServeOptions
 from backend.contracts.storage import (
@@ -161,6 +164,7 @@ __all__ = [
     "ConversationPage",
     "ConversationSettings",
     "ConversationSummary",
+    "DatasetRequest",
     "Endpoint",
     "Engine",
     "EngineGroup",
@@ -180,6 +184,7 @@ __all__ = [
     "FetchResult",
     "FetchedRepo",
     "Finished",
+    "Fit",
     "GenerateMetrics",
     "GenerateRequest",
     "GenerateResult",
@@ -240,6 +245,7 @@ __all__ = [
     "ServerStatus",
     "Shape",
     "Shapes",
+    "SourceFacts",
     "Started",
     "Storage",
     "StorageGroup",

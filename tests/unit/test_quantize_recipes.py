@@ -10,8 +10,9 @@ from backend.chat.servers.suitable import MODELOPT_FORMATS, Machine
 from backend.chat.simulation import READABLE
 from backend.contracts import MemorySample, QuantizeRequest, ServerKind
 from backend.errors import Code, StudioError
-from backend.quantize.language.choices import Here, plan_quantisation, recipe_choices
+from backend.quantize.language.choices import Here, recipe_choices
 from backend.quantize.language.order import make_order, read_source, target_of
+from backend.quantize.language.plan import plan_quantisation
 from backend.quantize.language.recipes import (
     KV_RECIPES,
     LANGUAGE_RECIPES,

@@ -29,6 +29,8 @@ NEVER = ("*lm_head*", "*embed*")
 TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 """Layers of one parent that servers join into one, and that must therefore be in one precision
 (vLLM `is_layer_skipped`, TensorRT-LLM `load_weights_fused_*`)."""
+PICKLES = (".bin", ".pt", ".pth")
+"""How names of weight files end that are pickles."""
 WIDE = ("F64", "F32")
 FLOATS = (*WIDE, "F16", "BF16")
 SAFETENSORS_ORDER = (
@@ -88,9 +90,9 @@ def read_headers(folder: Path, name: str) -> tuple[StoredTensor, ...]:
     """
     files = weight_files(folder)
     if not files:
-        pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
+        pickled = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES))
         if pickled:
-            raise StudioError(Code.QUANTIZE_WEIGHTS_PICKLED, model=name, file=pickled[0].name)
+            raise StudioError(Code.QUANTIZE_WEIGHTS_PICKLED, model=name, file=pickled[0])
         raise StudioError(Code.QUANTIZE_WEIGHTS_MISSING, model=name)
     index = folder / "model.safetensors.index.json"
     if index.is_file():
