@@ -4,7 +4,7 @@ from ui.i18n import t
 from ui.parts.markup import button, esc, icon
 from ui.parts.quantize_form import STEPS, Page
 
-NEEDS_JOB = "run"
+LAST = STEPS[-1]
 
 
 def stepper(
@@ -43,16 +43,18 @@ def _step(index: int, name: str, current: str, open_: bool, told: str, language:
 def framed(step: str, page: Page, language: str) -> str:
     """A step's page with its heading, and buttons back and on."""
     number = STEPS.index(step)
-    back, on = STEPS[number - 1] if number else "", STEPS[number + 1 : number + 2]
     buttons = ""
-    if back:
-        words = t("page.quantize.back", language)
-        buttons += button(words, "quantize-step", symbol="previous", kind="quiet", name=back)
     if step == "preflight":
-        buttons += _primary(t("page.quantize.start", language), "quantize-start", page.ready)
-    elif on and step != NEEDS_JOB:
-        words = t("page.quantize.on", language, step=t(f"page.quantize.step.{on[0]}", language))
-        buttons += _primary(words, "quantize-on", page.ready, on[0])
+        buttons = _primary(t("page.quantize.start", language), "quantize-start", page.ready)
+    elif step != LAST:
+        on = STEPS[number + 1]
+        words = t("page.quantize.on", language, step=t(f"page.quantize.step.{on}", language))
+        buttons = _primary(words, "quantize-on", page.ready, on)
+    if buttons and number:
+        words, back = t("page.quantize.back", language), STEPS[number - 1]
+        buttons = (
+            button(words, "quantize-step", symbol="previous", kind="quiet", name=back) + buttons
+        )
     return (
         f'<div class="q-step" data-key="step-{step}"><header><h2 tabindex="-1">'
         f"{esc(t(f'page.quantize.title.{step}', language))}</h2>"

@@ -20,8 +20,6 @@ def preflight_step(form: QuantizeForm, plan: QuantizePlan, folders: bool, langua
     rows += [
         ("memory", human_bytes(plan.memory_bytes) if plan.memory_bytes else "", ""),
         ("disk", human_bytes(plan.disk_bytes) if plan.disk_bytes else "", ""),
-        ("device", plan.device, ""),
-        ("out", plan.out, ""),
     ]
     out = ""
     if folders:

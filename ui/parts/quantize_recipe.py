@@ -58,10 +58,10 @@ def _recipe(recipe: RecipeChoice, chosen: bool, most: int, language: str) -> str
             f'<span class="s-num">{esc(human_bytes(recipe.size.whole_bytes))}'
             f"<small>{esc(ratio)}</small></span>"
         )
-    where = ", ".join(recipe.parts) or t("page.quantize.no_part", language)
-    servers = ", ".join(recipe.servers) or t("page.quantize.no_server", language)
+    where = {"parts": ", ".join(recipe.parts), "servers": ", ".join(recipe.servers)}
+    runs = t("page.quantize.runs_on", language, **where)
     lines = [
-        t("page.quantize.runs_on", language, parts=where, servers=servers),
+        runs if recipe.servers else t("page.quantize.runs_nowhere", language),
         recipe.reason.render(language),
         recipe.quality.render(language),
     ]

@@ -6,7 +6,6 @@ from pathlib import Path
 from backend.contracts import JobSnapshot, JobState, QuantizeResult
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
-from ui.parts.curve import memory_curve
 from ui.parts.job_card import job_card, state_mark
 from ui.parts.markup import button, esc, icon
 from ui.parts.quantize_frame import facts
@@ -37,18 +36,8 @@ def _job(job: JobSnapshot, language: str, now: float) -> str:
         f'<article class="q-job" data-key="{esc(job.id)}" data-job="{esc(job.id)}" '
         f'data-state="{esc(job.state)}" data-result="{esc(result_key(job))}"><header>'
         f'<strong dir="auto">{esc(job.title)}</strong><span>{esc(recipe)}</span>{end}</header>'
-        f"{body}{_curve(job, language)}{_ways_on(job, language)}</article>"
+        f"{body}{_ways_on(job, language)}</article>"
     )
-
-
-def _curve(job: JobSnapshot, language: str) -> str:
-    if len(job.memory) < 2 or not job.state.is_live:
-        return ""
-    peak = max(size for _, size in job.memory)
-    spent = round(job.memory[-1][0] - job.memory[0][0])
-    words = t("page.quantize.curve", language, spent_s=spent, peak_bytes=peak)
-    now = t("page.quantize.holds", language, held_bytes=job.memory[-1][1], peak_bytes=peak)
-    return f'<p class="q-curve">{memory_curve(job.memory, words, peak)}<span>{esc(now)}</span></p>'
 
 
 def _done(job: JobSnapshot, language: str) -> str:

@@ -6,6 +6,7 @@ from ui.parts.markup import button, details, esc, icon
 from ui.parts.quantize_form import USUAL, QuantizeForm
 from ui.parts.quantize_frame import field, note
 
+GENERAL = "general"
 INSTALL = "pip install 'spark-studio[datasets]'"
 
 
@@ -22,11 +23,13 @@ def text_step(
     all; `datasets` whether the optional part is installed."""
     rows = "".join(_text(each, form, each is chosen, language) for each in texts)
     legend = esc(t("page.quantize.texts", language))
+    warnings = "".join(note(each.render(language), "warn") for each in chosen.warnings)
     lead = "" if needed else note(t("page.quantize.no_text_needed", language))
     return (
         f'<div class="q-columns"><div class="q-list">{lead}'
         f'<fieldset class="q-choices"><legend>{legend}</legend>{rows}</fieldset>'
-        f"{_drop(language)}{_dataset(form, datasets, language)}{_preview(chosen, language)}</div>"
+        f"{warnings}{_drop(language)}{_dataset(form, datasets, language)}"
+        f"{_preview(chosen, language)}</div>"
         f'<aside class="q-aside">{_numbers(form, needed, language)}'
         f"{_evaluation(form, scored_on, language)}</aside></div>"
     )
@@ -35,7 +38,7 @@ def text_step(
 def name_of(form: QuantizeForm, name: str, language: str) -> str:
     """What a text is called: a studio's by its title, a kept one by the file it came from."""
     if len(name) < 64:
-        return t(f"page.quantize.text.{name}", language)
+        return t(f"page.quantize.text.{name.replace('-', '_')}", language)
     files = {form.own_text: form.own_file, form.evaluation: form.evaluation_file}
     return files.get(name) or t("page.quantize.text.own", language)
 
@@ -51,6 +54,8 @@ def _text(text: CalibrationPreview, form: QuantizeForm, chosen: bool, language: 
 
 def _measure(text: CalibrationPreview, language: str) -> str:
     told = [t("page.quantize.rows", language, rows=text.rows, characters=text.characters)]
+    if text.name == GENERAL:
+        told.insert(0, t("page.quantize.text.general_about", language))
     if text.chats:
         told.append(t("page.quantize.chats", language, count=text.chats))
     if text.hangul_share >= 0.005:
@@ -94,11 +99,10 @@ def _dataset(form: QuantizeForm, installed: bool, language: str) -> str:
 
 
 def _preview(text: CalibrationPreview, language: str) -> str:
-    warnings = "".join(note(each.render(language), "warn") for each in text.warnings)
     rows = "".join(f'<li dir="auto">{esc(row)}</li>' for row in text.first)
     title = esc(t("page.quantize.first_rows", language))
     return (
-        f'<section class="q-preview" data-key="preview-{esc(text.name)}">{warnings}'
+        f'<section class="q-preview" data-key="preview-{esc(text.name)}">'
         f'<h3>{title}</h3><ol tabindex="0">{rows}</ol></section>'
     )
 

@@ -103,8 +103,9 @@ async function go(step, changes = {}) {
   keep({ ...changes, step });
   showView("wizard");
   await draw();
-  form().querySelector("h2")?.focus({ preventScroll: true });
-  root().scrollIntoView({ block: "start" });
+  const title = form().querySelector("h2");
+  title?.focus({ preventScroll: true });
+  title?.scrollIntoView({ block: "nearest" });
 }
 
 export function showView(name) {
