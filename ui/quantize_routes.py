@@ -6,12 +6,21 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from backend.contracts import CalibrationPreview
+from backend.contracts import CalibrationPreview, QuantizeRequest
 from backend.errors import Code, StudioError
 from ui.access import page_owner
 from ui.i18n import language_of
 from ui.parts.error_card import error_card
-from ui.parts.quantize_form import PICTURES, STEPS, USUAL, Page, QuantizeForm, Sort, dataset_of
+from ui.parts.quantize_form import (
+    PICTURES,
+    STEPS,
+    USUAL,
+    Page,
+    QuantizeForm,
+    Sort,
+    dataset_of,
+    fields_of,
+)
 from ui.parts.quantize_frame import framed, stepper
 from ui.parts.quantize_model import model_step
 from ui.parts.quantize_run import result_key
@@ -49,6 +58,12 @@ def quantize_routes(studio: "Studio") -> APIRouter:
             "step": step,
             "job": form.job,
         }
+
+    @router.get("/jobs/{job_id}")
+    def read_settings(request: Request, job_id: str) -> dict[str, str]:
+        """The wizard's fields as a job was asked for."""
+        job = studio.jobs.get(job_id, page_owner(request))
+        return fields_of(QuantizeRequest.model_validate(job.request))
 
     @router.post("/hub")
     def ask_hub(request: Request, body: Wanted) -> dict[str, bool]:

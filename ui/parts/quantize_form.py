@@ -19,6 +19,12 @@ PICTURES = "pictures:"
 USUAL = QuantizeRequest(model="")
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 Made = TypeVar("Made", QuantizeRequest, DatasetRequest)
+SAME = (
+    *("recipe", "kv_cache", "effective_bits", "calibration", "evaluation", "out"),
+    *("samples", "length", "batch", "evaluation_tokens"),
+)
+"""Fields that have the names of a request's."""
+DIGEST_LENGTH = 64
 WHOLE = ("samples", "length", "batch", "evaluation_tokens")
 
 
@@ -81,6 +87,18 @@ def request_of(form: QuantizeForm) -> QuantizeRequest:
         "replace": bool(form.replace),
     }
     return _checked(QuantizeRequest, values)
+
+
+def fields_of(request: QuantizeRequest) -> dict[str, str]:
+    """What the fields hold where a request came from them."""
+    values = request.model_dump()
+    own = request.calibration if len(request.calibration) == DIGEST_LENGTH else ""
+    return {name: "" if values[name] is None else str(values[name]) for name in SAME} | {
+        "other": request.model,
+        "leave_out": " ".join(request.leave_out),
+        "replace": "1" if request.replace else "",
+        **({"own_text": own} if own else {}),
+    }
 
 
 def dataset_of(form: QuantizeForm) -> DatasetRequest:

@@ -3,7 +3,7 @@
 from backend.contracts import CalibrationPreview
 from ui.i18n import t
 from ui.parts.markup import button, details, esc, icon
-from ui.parts.quantize_form import USUAL, QuantizeForm
+from ui.parts.quantize_form import DIGEST_LENGTH, USUAL, QuantizeForm
 from ui.parts.quantize_frame import field, note
 
 GENERAL = "general"
@@ -37,7 +37,7 @@ def text_step(
 
 def name_of(form: QuantizeForm, name: str, language: str) -> str:
     """What a text is called: a studio's by its title, a kept one by the file it came from."""
-    if len(name) < 64:
+    if len(name) < DIGEST_LENGTH:
         return t(f"page.quantize.text.{name.replace('-', '_')}", language)
     files = {form.own_text: form.own_file, form.evaluation: form.evaluation_file}
     return files.get(name) or t("page.quantize.text.own", language)

@@ -174,8 +174,11 @@ document.addEventListener("studio:show", ({ detail }) => {
   if (detail.kind === "quantize") look(detail.job);
 });
 
+// Show a job, with what it was asked for in the steps before.
 async function look(job) {
-  await go("run", { job });
+  const fields = await explained(get(`quantize/jobs/${job}`));
+  if (!fields.recipe) return;
+  await go("run", { ...fields, job });
   await refresh();
 }
 
@@ -203,6 +206,8 @@ export const quantizeActions = {
   },
   "quantize-start": async (_, button) => {
     const { job } = await busy(button, () => explained(post("quantize/start", state)));
-    if (job) await look(job);
+    if (!job) return;
+    await go("run", { job, replace: "" });
+    await refresh();
   },
 };

@@ -92,7 +92,9 @@ def ask_hub(repository: str) -> Asked:
     HUB_OFFLINE_INCOMPLETE. What forbids only to read it is a problem of the facts.
     """
     try:
-        info = HfApi().model_info(repository, files_metadata=True, timeout=ANSWER_TIMEOUT_S)
+        info = HfApi().model_info(
+            repository, revision="main", files_metadata=True, timeout=ANSWER_TIMEOUT_S
+        )
     except FAILURES as error:
         raise explain(error, repository) from None
     facts = _facts(repository, info)
