@@ -1,11 +1,13 @@
 """Quantising language models: `Studio.quantize`."""
 
 import time
+from functools import cache
 from pathlib import Path
 
 from backend.chat.fetch import is_repository
 from backend.chat.servers.house import this_machine
 from backend.chat.servers.kinds import device
+from backend.chat.servers.suitable import Machine
 from backend.contracts import (
     CalibrationPreview,
     DatasetRequest,
@@ -47,6 +49,7 @@ from backend.quantize.language.texts import (
     keep_rows,
     parse_rows,
     preview,
+    read_rows,
 )
 from backend.studio.desk import Desk
 
@@ -54,6 +57,7 @@ WORK_BYTES = 1 << 20
 """Of weights that make one unit of a job's work."""
 MOST_ASKED = 32
 DATASET_S = 120.0
+FRESH_S = 30.0
 
 
 class Quantize:
@@ -64,6 +68,7 @@ class Quantize:
         self._desk = desk
         self._asked: dict[str, Asked] = {}
         """What the hub said, by repository, the newest last."""
+        self._looked: tuple[float, Machine | None] = (0.0, None)
 
     def offered(self) -> tuple[SourceFacts, ...]:
         """Models to begin with, those of this machine with what is known of them."""
@@ -121,8 +126,7 @@ class Quantize:
 
     def texts(self) -> tuple[CalibrationPreview, ...]:
         """The texts to calibrate on that come with the studio."""
-        home = self._desk.settings.home
-        return tuple(preview(name, find_rows(home, name)) for name in BUILT_IN)
+        return tuple(map(_built_in, BUILT_IN))
 
     def text(self, name: str) -> CalibrationPreview:
         """A text of the studio, or one that was kept. Raises StudioError
@@ -233,10 +237,18 @@ class Quantize:
         gpus = list_gpus()
         return Here(
             cuda=gpus[0].name if gpus and device() == "cuda" else None,
-            machine=this_machine(self._desk.settings),
+            machine=self._machine(),
             memory=memory.sample(),
             budget_bytes=self._budget(),
         )
+
+    def _machine(self) -> Machine:
+        """Which servers there are does not change from one look at the page to the next."""
+        looked_at, machine = self._looked
+        if machine is None or time.monotonic() - looked_at > FRESH_S:
+            machine = this_machine(self._desk.settings)
+            self._looked = (time.monotonic(), machine)
+        return machine
 
     def _budget(self) -> int:
         """The largest of a worker that is alive, else all memory."""
@@ -255,6 +267,11 @@ class Quantize:
             return
         if Path(path).expanduser().is_absolute() or ".." in Path(path).parts:
             raise StudioError(Code.QUANTIZE_NOT_ALLOWED, path=path[:200])
+
+
+@cache
+def _built_in(name: str) -> CalibrationPreview:
+    return preview(name, read_rows(BUILT_IN[name]))
 
 
 def _variant(request: QuantizeRequest) -> str:

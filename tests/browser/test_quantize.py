@@ -4,17 +4,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
 from tests.browser.actions import open_page, ready
 from tests.browser.conftest import Server
 from tests.browser.test_look import contrast
 
-MINE = {
-    "name": "mine.txt",
-    "mimeType": "text/plain",
-    "buffer": "\n\n".join(f"Row {n} of a text of mine." for n in range(400)).encode(),
-}
+MINE = FilePayload(
+    name="mine.txt",
+    mimeType="text/plain",
+    buffer="\n\n".join(f"Row {n} of a text of mine." for n in range(400)).encode(),
+)
 LONG = {"evaluation_tokens": "200000", "length": "16"}
 """Scoring that is still going on whenever a test interferes."""
 
@@ -74,7 +74,7 @@ def test_from_a_model_to_a_checkpoint(
     expect(page.locator("[data-key=left-out] summary")).to_have_text("Left out: 7 of 56 layers")
     assert whole_size(page) > plain
     on(page, "calibration")
-    page.set_input_files("#quantize-calibration-file", files=[MINE])  # type: ignore[list-item]
+    page.set_input_files("#quantize-calibration-file", MINE)
     expect(page.locator(".q-choice:has(input:checked)")).to_contain_text("mine.txt")
     expect(page.locator(".q-note.warn").first).to_contain_text("It is short")
     expect(page.locator(".q-preview li").first).to_have_text("Row 0 of a text of mine.")
@@ -159,8 +159,8 @@ def test_what_cannot_be_is_explained_where_it_is_chosen(
     on(page, "recipe")
     expect(page.locator(".q-aside")).to_contain_text("once the hub was asked")
     on(page, "calibration")
-    wrong = {"name": "mine.pdf", "mimeType": "text/plain", "buffer": b"x"}
-    page.set_input_files("#quantize-calibration-file", files=[wrong])  # type: ignore[list-item]
+    wrong = FilePayload(name="mine.pdf", mimeType="text/plain", buffer=b"x")
+    page.set_input_files("#quantize-calibration-file", wrong)
     expect(page.locator("#quantize-notice")).to_contain_text("neither in .txt nor in .jsonl")
     fill(page, samples="0")
     on(page, "preflight")

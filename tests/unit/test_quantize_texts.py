@@ -117,18 +117,23 @@ def test_a_preview_warns_of_what_is_missing() -> None:
 
 
 def test_rows_of_a_data_set_are_texts_or_conversations_each_once() -> None:
-    records = [{"id": 1, "text": "One"}, {"id": 2, "text": " "}, {"id": 3, "text": "one"}]
+    records: list[dict[str, object]] = [
+        {"id": 1, "text": "One"},
+        {"id": 2, "text": " "},
+        {"id": 3, "text": "one"},
+    ]
     assert rows_of(records, "a/b", "", 10) == (Row("One"),)
     assert len(rows_of(({"article": str(n)} for n in range(99)), "a/b", "", 7)) == 7
     assert rows_of([CHAT], "a/b", "messages", 1)[0].messages[0] == ("user", "hello")
-    for records, column, problem in (
+    refused: list[tuple[list[dict[str, object]], str, str]] = [
         ([], "", "empty"),
         ([{"id": 1, "image": 2}], "", "id, image"),
         ([{"text": 3}], "text", "neither"),
         ([{"text": "a"}], "body", "text"),
-    ):
+    ]
+    for wrong, column, problem in refused:
         with pytest.raises(StudioError) as refusal:
-            rows_of(records, "a/b", column, 8)
+            rows_of(wrong, "a/b", column, 8)
         assert refusal.value.code is Code.DATASET_UNREADABLE
         assert problem in str(refusal.value)
 

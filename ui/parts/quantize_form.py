@@ -94,7 +94,8 @@ def fields_of(request: QuantizeRequest) -> dict[str, str]:
     values = request.model_dump()
     own = request.calibration if len(request.calibration) == DIGEST_LENGTH else ""
     return {name: "" if values[name] is None else str(values[name]) for name in SAME} | {
-        "other": request.model,
+        "model": request.model,
+        "other": "",
         "leave_out": " ".join(request.leave_out),
         "replace": "1" if request.replace else "",
         **({"own_text": own} if own else {}),

@@ -24,7 +24,9 @@ def model_step(
 ) -> str:
     """`folders` says whether the reader may name one; `known` is what is known of the chosen
     one."""
-    chosen = "" if form.other.strip() else form.model
+    offered, pictures = tuple(offered), tuple(pictures)
+    listed = {each.name for each in offered} | {f"{PICTURES}{each.id}" for each in pictures}
+    chosen = form.wanted if form.wanted in listed else ""
     language_rows = "".join(_offer(each, each.name == chosen, language) for each in offered)
     picture_rows = "".join(
         _row(
@@ -40,7 +42,7 @@ def model_step(
     return (
         '<div class="q-columns"><div class="q-list">'
         f"{_group('language', language_rows, language)}"
-        f"{field('other', form.other, language, usual='Qwen/Qwen3-4B')}"
+        f"{field('other', '' if chosen else form.wanted, language, usual='Qwen/Qwen3-4B')}"
         f'<p class="e-note">{esc(t(f"page.quantize.{hint}", language))}</p>'
         f"{_group('pictures', picture_rows, language)}</div>"
         f'<aside class="q-aside" aria-live="polite" id="quantize-facts">{known}</aside></div>'

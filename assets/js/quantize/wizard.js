@@ -68,7 +68,8 @@ function listen() {
 
 function keep(changes) {
   const model = changes.model !== undefined && changes.model !== state.model;
-  if (model || (changes.other ?? state.other) !== state.other) changes.job ??= "";
+  const other = changes.other !== undefined && changes.other !== (state.other ?? "");
+  if (model || other) changes.job ??= "";
   Object.assign(state, changes);
   view.wizard = state.job ?? "";
   const told = JSON.stringify(state);
