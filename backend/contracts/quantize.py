@@ -140,7 +140,8 @@ class CalibrationPreview(Contract):
 class DatasetRequest(Contract):
     """Rows of a data set of the hub, to be kept as a text."""
 
-    dataset: str = Field(min_length=1, max_length=200)
+    dataset: str = Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$", max_length=200)
+    """As `maker/name`; never a file or folder of this machine."""
     part: str = ""
     """Its configuration, where it has several."""
     split: str = Field(default="train", min_length=1)

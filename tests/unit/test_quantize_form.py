@@ -33,6 +33,13 @@ def test_an_empty_field_stands_for_what_is_usual() -> None:
     assert (dataset_of(form).dataset, dataset_of(form).split) == ("a/b", "train")
 
 
+@pytest.mark.parametrize("name", ["", "/etc", "../x", "a/..", "assets/calibration/x", "json"])
+def test_a_data_set_is_never_a_path(name: str) -> None:
+    with pytest.raises(StudioError) as refusal:
+        dataset_of(QuantizeForm(dataset=name))
+    assert "maker/name" in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [

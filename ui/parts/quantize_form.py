@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from backend.contracts import DatasetRequest, QuantizeRequest
 from backend.errors import Code, StudioError
-from backend.language import text
+from backend.language import Text, text
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -116,14 +116,18 @@ def _checked(kind: type[Made], values: dict[str, Any]) -> Made:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        limits = first.get("ctx") or {}
-        allowed = [f"{sign} {limits[key]:g}" for key, sign in SIGNS.items() if key in limits]
-        problem = text(
-            "page.quantize.problem.range",
-            field=text(f"page.quantize.field.{first['loc'][0]}"),
-            limits=", ".join(allowed) or "?",
-        )
+        problem = _problem(str(first["loc"][0]), first.get("ctx") or {})
         raise StudioError(Code.INVALID_REQUEST, str(error), problem=problem) from error
+
+
+def _problem(name: str, limits: dict[str, Any]) -> Text:
+    field = text(f"page.quantize.field.{name}")
+    if name == "dataset":
+        return text("page.quantize.problem.dataset", field=field)
+    allowed = [f"{sign} {limits[key]:g}" for key, sign in SIGNS.items() if key in limits]
+    if not allowed:
+        return text("page.problem.number", field=field)
+    return text("page.quantize.problem.range", field=field, limits=", ".join(allowed))
 
 
 def whole(name: str, value: str) -> int:

@@ -85,7 +85,7 @@ def _dataset(form: QuantizeForm, installed: bool, language: str) -> str:
         field(name, getattr(form, name), language, usual=usual)
         for name, usual in (
             ("dataset", "abisee/cnn_dailymail"),
-            ("part", "3.0.0"),
+            ("part", ""),
             ("split", "train"),
             ("column", ""),
         )

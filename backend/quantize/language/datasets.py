@@ -1,15 +1,19 @@
 """Rows of text from a data set of the hub, in a child process, as `datasets` reads it: streamed, so
 that only what is taken is fetched. Data sets that need code of their own are refused by it."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from backend.errors import Code, StudioError
 from backend.jobs.children import News, child_main
 from backend.language import Text, text
+from backend.models.hub_errors import plain
 from backend.quantize.language.texts import Row, keep_rows
 
 COLUMNS = ("text", "messages", "content", "article", "document")
@@ -38,14 +42,27 @@ def take(arguments: dict[str, Any], send: News) -> dict[str, Any]:
 
     name, part = arguments["dataset"], arguments["part"] or None
     try:
-        records = load_dataset(name, part, split=arguments["split"], streaming=True)
-        rows = rows_of(records, name, arguments["column"], arguments["rows"])
+        with _nowhere():
+            records = load_dataset(name, part, split=arguments["split"], streaming=True)
+            rows = rows_of(records, name, arguments["column"], arguments["rows"])
     except StudioError:
         raise
     except Exception as error:  # what the library and the hub raise has no common base
-        problem = text("quantize.problem.dataset", said=str(error)[:300])
-        raise unreadable(name, problem, repr(error)) from error
+        problem = text("quantize.problem.dataset", said=plain(error)[:300])
+        raise unreadable(name, problem, plain(error)) from None
     return {"text": keep_rows(Path(arguments["home"]), rows)}
+
+
+@contextmanager
+def _nowhere() -> Iterator[None]:
+    """In an empty folder: the library takes a name that is a path from where it is for files."""
+    before = Path.cwd()
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
 
 
 def rows_of(
