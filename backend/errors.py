@@ -104,6 +104,8 @@ class Code(Name):
     PUSH_NOT_ALLOWED = auto()
     PUSH_TOKEN_MISSING = auto()
     PUSH_OFFLINE = auto()
+    DATASETS_MISSING = auto()
+    DATASET_UNREADABLE = auto()
     QUANTIZATION_LEVEL_UNKNOWN = auto()
     RECIPE_INVALID = auto()
     CALIBRATION_FAILED = auto()

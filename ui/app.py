@@ -26,6 +26,7 @@ from ui.onnx_routes import onnx_routes
 from ui.page import build_page
 from ui.parts.error_card import error_card
 from ui.quantize_result_routes import quantize_result_routes
+from ui.quantize_routes import quantize_routes
 from ui.server_routes import server_routes
 from ui.theme import studio_theme
 
@@ -89,6 +90,7 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(chat_routes(studio))
     app.include_router(server_routes(studio))
     app.include_router(quantize_result_routes(studio))
+    app.include_router(quantize_routes(studio))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

@@ -22,6 +22,7 @@ from ui.document import theme_of
 from ui.i18n import language_of
 from ui.parts.engine_jobs import engine_jobs
 from ui.parts.history import history
+from ui.parts.quantize_run import run_panel
 from ui.parts.queue_panel import queue_panel
 from ui.parts.server_card import server_cards
 from ui.parts.stage import stage
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 MAX_PICTURE_BYTES = 64 * 1024**2
 ENGINE_JOBS = (JobKind.ENGINE, JobKind.LOAD)
 SERVER_JOBS = (JobKind.SERVE,)
+QUANTIZE_JOBS = (JobKind.QUANTIZE,)
+MOST_QUANTISED = 6
 IN_HISTORY = tuple(kind for kind in JobKind if kind not in SERVER_JOBS)
 """Servers have cards of their own on the Chat tab."""
 NEWS_S = 600.0
@@ -47,6 +50,8 @@ class Viewer(BaseModel):
     """The job that its reader chose to look at."""
     last: str = ""
     """The job that it showed last."""
+    wizard: str = ""
+    """The job that the wizard on the Quantise tab shows."""
     seen: str = ""
     """`part.mark,part.mark`: what it shows now."""
 
@@ -69,6 +74,7 @@ def live_state(
         "engine-jobs": engine_jobs(
             _engine_jobs(studio, owner, live, viewer), language, time.time()
         ),
+        "quantize-run": _quantised(studio, owner, live, viewer, language),
         "servers": server_cards(
             studio.serving.servers(), _server_jobs(studio, owner, live), language, time.time()
         ),
@@ -122,7 +128,20 @@ def _engine_jobs(
 
 
 def _is_engines(job: JobSnapshot) -> bool:
-    return not _is_picture(job) and job.kind not in SERVER_JOBS
+    return not _is_picture(job) and job.kind not in SERVER_JOBS + QUANTIZE_JOBS
+
+
+def _quantised(
+    studio: "Studio", owner: str, live: tuple[JobSnapshot, ...], viewer: Viewer, language: str
+) -> str:
+    """The wizard's job, and the reader's other jobs of its kind: the live ones and the last."""
+    job = _job_or_none(studio, viewer.wizard, owner)
+    if job is not None and job.kind not in QUANTIZE_JOBS:
+        job = None
+    last = studio.jobs.history(owner, limit=MOST_QUANTISED, kinds=QUANTIZE_JOBS).jobs
+    found = {each.id: each for each in (*live, *last) if each.kind in QUANTIZE_JOBS}
+    others = [each for each in found.values() if job is None or each.id != job.id]
+    return run_panel(job, others, language, time.time())
 
 
 def _server_jobs(
@@ -154,9 +173,9 @@ def live_routes(studio: "Studio") -> APIRouter:
 
     @router.get("/live")
     def read_live(
-        request: Request, pinned: str = "", last: str = "", seen: str = ""
+        request: Request, pinned: str = "", last: str = "", wizard: str = "", seen: str = ""
     ) -> dict[str, Any]:
-        viewer = Viewer(pinned=pinned, last=last, seen=seen)
+        viewer = Viewer(pinned=pinned, last=last, wizard=wizard, seen=seen)
         owner, language = page_owner(request), language_of(request)
         return live_state(studio, owner, language, theme_of(request), viewer)
 

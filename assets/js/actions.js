@@ -6,7 +6,7 @@ import { openViewer } from "./viewer.js";
 
 const CONFIRM_MS = 4000;
 // Where a job is looked at; all other kinds on the Engines tab.
-const TABS = { generate: "images", serve: "chat", push: "quantize" };
+const TABS = { generate: "images", serve: "chat", quantize: "quantize", push: "quantize" };
 
 export function listenForActions({ act, applySettings, show, more }) {
   const actions = {
@@ -24,6 +24,7 @@ export function listenForActions({ act, applySettings, show, more }) {
     show: async ({ job, kind }) => {
       openTab(TABS[kind ?? "generate"] ?? "engines");
       await show(job);
+      document.dispatchEvent(new CustomEvent("studio:show", { detail: { job, kind } }));
       if (kind && kind !== "generate") return;
       document.getElementById("stage").scrollIntoView({ block: "nearest" });
     },

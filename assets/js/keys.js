@@ -1,10 +1,12 @@
 // Ctrl+Enter generates, or adds to the queue while a job runs; Esc stops what runs. The Chat tab has
-// keys of its own.
+// keys of its own, the Quantise tab none.
+const OTHERS = ["chat", "quantize"];
+
 export function listenForKeys({ stop }) {
   document.addEventListener(
     "keydown",
     (event) => {
-      if (document.getElementById("chat")?.checkVisibility()) return;
+      if (OTHERS.some((id) => document.getElementById(id)?.checkVisibility())) return;
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         event.stopPropagation();

@@ -13,6 +13,7 @@ const PATIENCE_MS = 6000;
 const state = {
   pinned: "",
   last: localStorage.getItem("studio.last") ?? "",
+  wizard: "",
   live: [],
   job: "",
   running: false,
@@ -50,7 +51,8 @@ export async function refresh() {
   const patience = setTimeout(() => abort.abort(), PATIENCE_MS);
   const seen = Object.entries(state.marks).map((pair) => pair.join("."));
   try {
-    const query = { pinned: state.pinned, last: state.last, seen: seen.join(",") };
+    const { pinned, last, wizard } = state;
+    const query = { pinned, last, wizard, seen: seen.join(",") };
     const news = await get("live", query, abort.signal);
     if (mine === turn) take(news);
     connection(true);

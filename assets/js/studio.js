@@ -13,6 +13,7 @@ import { listenForKeys } from "./keys.js";
 import { onNews, refresh, setEmpty, show, take, view } from "./live.js";
 import { mountOnnx } from "./onnx.js";
 import { mountQuantizeResults, resultActions, showQuantizeResult } from "./quantize/result.js";
+import { mountQuantize, quantizeActions, quantizeTakes } from "./quantize/wizard.js";
 import { drawModels, mountPicker } from "./picker.js";
 import { post } from "./server.js";
 import { aspectOf, roll, sizeOf } from "./sizes.js";
@@ -118,9 +119,10 @@ listenForActions({
     ...storageActions,
     ...chatActions,
     ...resultActions,
+    ...quantizeActions,
   },
 });
-listenForDrops({ applySettings, notice: tell, elsewhere: chatTakes });
+listenForDrops({ applySettings, notice: tell, elsewhere: (files) => chatTakes(files) || quantizeTakes(files) });
 listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
@@ -130,6 +132,7 @@ window.studio = {
   mountChat,
   mountQuantizeResults,
   showQuantizeResult,
+  mountQuantize,
   stop,
   sizeOf,
   aspectOf,

@@ -159,6 +159,8 @@ class JobEvent(Contract):
     image: ImageResult | None = None
     """A picture that is finished, while others of the job are still to come."""
     memory_bytes: int | None = None
+    held_bytes: int | None = None
+    """Memory that the work holds at this moment, where it tells."""
     rate: float | None = None
     """Steps per second, where the work itself knows better than the phase's time tells."""
 
@@ -204,6 +206,8 @@ class JobSnapshot(Contract):
     preview: str | None = None
     images: tuple[ImageResult, ...] = ()
     peak_memory_bytes: int | None = None
+    memory: tuple[tuple[float, int], ...] = ()
+    """What the work held at moments of its life, as (time, bytes); only while it is live."""
     result: dict[str, Any] | None = None
     """`GenerateResult`, `VerifyResult`, `EngineResult` or `FetchResult` as data, once succeeded."""
     error: ErrorInfo | None = None

@@ -39,6 +39,39 @@ class QuantizeRequest(Contract):
     """Overwrite a folder that is there."""
 
 
+class SourceFacts(Contract):
+    """A language model as what is quantised, as far as it is known."""
+
+    name: str
+    here: bool
+    """Whether its files are on this machine."""
+    asked: bool
+    """Whether the hub was asked about it, since this studio was started."""
+    architecture: str | None = None
+    parameters: int | None = None
+    size_bytes: int | None = None
+    """Of its weight files."""
+    precision: str | None = None
+    """What its weights are stored in."""
+    licence: str | None = None
+    """As its model card states it."""
+    gated: bool | None = None
+    """Whether its owners grant access one by one; None where the hub was not asked."""
+    missing_bytes: int | None = None
+    """To be fetched; None where that is not known."""
+    problem: ErrorInfo | None = None
+    """Why it cannot be quantised."""
+
+
+class Fit(Contract):
+    """Other settings of a request that need less memory."""
+
+    recipe: str
+    batch: int
+    length: int
+    memory_bytes: int
+
+
 class RecipeSize(Contract):
     """Of the weight files, computed from the model's headers."""
 
@@ -104,12 +137,26 @@ class CalibrationPreview(Contract):
     warnings: tuple[Text, ...] = ()
 
 
+class DatasetRequest(Contract):
+    """Rows of a data set of the hub, to be kept as a text."""
+
+    dataset: str = Field(pattern=r"^\w[\w.-]*/\w[\w.-]*$", max_length=200)
+    """As `maker/name`; never a file or folder of this machine."""
+    part: str = ""
+    """Its configuration, where it has several."""
+    split: str = Field(default="train", min_length=1)
+    column: str = ""
+    """Of text or of conversations; empty looks for one of the usual names."""
+    rows: int = Field(default=512, ge=8, le=20_000)
+
+
 class QuantizeCheck(Contract):
     """One thing that was looked at before a job begins."""
 
     name: Literal[
-        "model", "recipe", "text", "disk", "memory", "device", "versions", "hub", "out", "pictures"
-    ]
+        "model", "recipe", "text", "pictures", "hub", "out",
+        "disk", "memory", "device", "versions", "time",
+    ]  # fmt: skip
     status: Literal["ok", "warn", "fail"]
     detail: Text
     error: ErrorInfo | None = None
@@ -129,6 +176,8 @@ class QuantizePlan(Contract):
     device: str
     out: str
     checks: tuple[QuantizeCheck, ...]
+    fits: tuple[Fit, ...] = ()
+    """Where memory is in the way: what would do with less."""
 
     @property
     def problem(self) -> ErrorInfo | None:

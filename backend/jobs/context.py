@@ -66,6 +66,7 @@ class JobContext:
         preview: str | None = None,
         image: ImageResult | None = None,
         rate: float | None = None,
+        held_bytes: int | None = None,
     ) -> None:
         """Tell the news. Plain progress is thinned to ten events a second, the rest is kept."""
         event = JobEvent(
@@ -77,6 +78,7 @@ class JobContext:
             preview=preview,
             image=image,
             memory_bytes=self.peak_memory_bytes or None,
+            held_bytes=held_bytes,
             rate=rate,
         )
         new_phase = phase != self._last_phase

@@ -16,6 +16,7 @@ LONGEST_POLL_S = 0.25
 """Of a job that waits in a queue."""
 CLOSED_LOOK_S = 0.5
 LOG_LINES = 40
+MOST_SAMPLES = 240
 MIN_STEPS_FOR_RATE = 2
 RETRYABLE = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED})
 
@@ -62,7 +63,18 @@ def fold(snapshot: JobSnapshot, event: JobEvent) -> JobSnapshot:
         changes["preview"] = None
     if event.memory_bytes is not None:
         changes["peak_memory_bytes"] = event.memory_bytes
+    if event.held_bytes is not None:
+        changes["memory"] = _thinned((*snapshot.memory, (event.at, event.held_bytes)))
     return snapshot.model_copy(update=changes)
+
+
+def _thinned(samples: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int], ...]:
+    """Of each two neighbours the larger, once there are too many."""
+    if len(samples) <= MOST_SAMPLES:
+        return samples
+    return tuple(
+        max(samples[i : i + 2], key=lambda each: each[1]) for i in range(0, len(samples), 2)
+    )
 
 
 def _advance(phases: tuple[PhaseView, ...], event: JobEvent) -> tuple[PhaseView, ...]:

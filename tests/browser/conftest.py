@@ -46,7 +46,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "app.py", "serve", "--port", str(self.port), *arguments],
                 cwd=ROOT,
-                env=environment(self.settings),
+                env=environment(self.settings) | {"HF_HUB_OFFLINE": "1"},
                 stdout=log,
                 stderr=log,
             )

@@ -24,6 +24,8 @@ class Repo:
     licence: str = ""
     sizes: dict[str, int] = field(default_factory=dict)
     """Sizes that are claimed instead of the true ones."""
+    about: dict[str, object] = field(default_factory=dict)
+    """More of what the hub says of it: `cardData`, `config`."""
 
 
 def etag(data: bytes) -> str:
@@ -227,6 +229,7 @@ class Handler(BaseHTTPRequestHandler):
             "gated": "manual" if repo.gated else False,
             "siblings": [{**s, "blobId": s.pop("oid")} for s in siblings],
             "cardData": {"license": repo.licence} if repo.licence else None,
+            **repo.about,
         }
 
     def tree(self, repo: Repo) -> list[dict[str, object]]:
@@ -252,18 +255,19 @@ class Handler(BaseHTTPRequestHandler):
             return
         data = repo.files[name]
         asked = self.headers.get("Range")
-        start = 0
+        start, end = 0, len(data)
         if asked and not self.server.ignores_ranges:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last or end) + 1, end)
         self.send_response(206 if start else 200)
         self.send_header("ETag", f'"{etag(data)}"')
         self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("Content-Length", str(end - start))
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         self.end_headers()
         if with_body:
-            body = data[start:]
+            body = data[start:end]
             self.send_body(name, body[::-1] if self.server.damaged else body)
 
     def send_body(self, name: str, body: bytes) -> None:

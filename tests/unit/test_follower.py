@@ -1,7 +1,7 @@
 import threading
 
 from backend.contracts import ImageResult, JobEvent, JobKind, JobSnapshot, JobState
-from backend.jobs.follower import LOG_LINES, fold
+from backend.jobs.follower import LOG_LINES, MOST_SAMPLES, fold
 from backend.language import text
 from backend.studio import Studio
 from tests.support import OWNER, request, until
@@ -69,6 +69,14 @@ def test_what_an_event_leaves_out_stays() -> None:
         JobEvent(at=2, phase="denoise", step=1, total=4),
     )
     assert (snapshot.preview, snapshot.peak_memory_bytes) == ("p.png", 9)
+
+
+def test_memory_is_kept_as_a_curve_of_bounded_length_with_its_peak() -> None:
+    held = [JobEvent(at=n, phase="load", held_bytes=n) for n in range(1, 10 * MOST_SAMPLES)]
+    snapshot = after(*held, JobEvent(at=9999, phase="load"))
+    assert MOST_SAMPLES // 2 <= len(snapshot.memory) <= MOST_SAMPLES
+    assert max(size for _, size in snapshot.memory) == 10 * MOST_SAMPLES - 1
+    assert [at for at, _ in snapshot.memory] == sorted(at for at, _ in snapshot.memory)
 
 
 def followers() -> set[threading.Thread]:

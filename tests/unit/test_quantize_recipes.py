@@ -10,8 +10,9 @@ from backend.chat.servers.suitable import MODELOPT_FORMATS, Machine
 from backend.chat.simulation import READABLE
 from backend.contracts import MemorySample, QuantizeRequest, ServerKind
 from backend.errors import Code, StudioError
-from backend.quantize.language.choices import Here, plan_quantisation, recipe_choices
-from backend.quantize.language.order import make_order, read_source, target_of
+from backend.quantize.language.choices import Here, recipe_choices
+from backend.quantize.language.order import make_order, memory_bytes, read_source, target_of
+from backend.quantize.language.plan import plan_quantisation, what_fits
 from backend.quantize.language.recipes import (
     KV_RECIPES,
     LANGUAGE_RECIPES,
@@ -245,6 +246,32 @@ def test_a_model_that_is_too_large_says_what_it_needs(settings: Settings) -> Non
     plan = plan_quantisation(settings, QuantizeRequest(model="tiny", recipe="fp8"), small)
     assert plan.problem is not None and plan.problem.code is Code.MODEL_TOO_LARGE
     assert plan.problem.values["needed_bytes"] == plan.memory_bytes
+
+
+def test_what_would_fit_needs_less_and_changes_the_least(settings: Settings) -> None:
+    request = QuantizeRequest(model="tiny", recipe="fp8", batch=64, length=512)
+    order = make_order(settings, request)
+    enough = memory_bytes(order)
+    assert what_fits(order, here(), enough) == ()
+    first, *others = what_fits(order, here(), enough - 1)
+    assert (first.recipe, first.batch, first.length) == ("fp8", 32, 512)
+    assert first.memory_bytes < enough and all(each.recipe != "fp8" for each in others)
+    at_one = memory_bytes(make_order(settings, request.model_copy(update={"batch": 1})))
+    shorter = what_fits(order, here(), at_one - 1)[0]
+    assert (shorter.recipe, shorter.batch) == ("fp8", 1) and shorter.length < 512
+    assert what_fits(order, here(), 2**20) == ()
+
+
+def test_the_time_is_that_of_earlier_jobs_or_not_known(settings: Settings) -> None:
+    request = QuantizeRequest(model="tiny", recipe="fp8")
+
+    def said(*earlier: float) -> str:
+        plan = plan_quantisation(settings, request, here(), earlier=earlier)
+        return plan.checks[-1].detail.render()
+
+    assert "Not known yet" in said()
+    assert "12 s" in said(12.0)
+    assert "20 s to 30 s" in said(30.0, 20.0, 25.0)
 
 
 def test_headers_are_read_without_weights(tiny: Path) -> None:

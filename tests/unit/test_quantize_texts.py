@@ -5,6 +5,8 @@ import json
 import pytest
 
 from backend.errors import Code, StudioError
+from backend.quantize.language import datasets
+from backend.quantize.language.datasets import rows_of
 from backend.quantize.language.texts import (
     BUILT_IN,
     MAX_BYTES,
@@ -112,3 +114,32 @@ def test_a_preview_warns_of_what_is_missing() -> None:
     assert [each.key for each in korean.warnings] == ["quantize.warning.only_korean"]
     assert korean.hangul_share == 1.0 and len(korean.first[0]) == 300
     assert not preview("general", find_rows(BUILT_IN["general"].parent, "general")).warnings
+
+
+def test_rows_of_a_data_set_are_texts_or_conversations_each_once() -> None:
+    records: list[dict[str, object]] = [
+        {"id": 1, "text": "One"},
+        {"id": 2, "text": " "},
+        {"id": 3, "text": "one"},
+    ]
+    assert rows_of(records, "a/b", "", 10) == (Row("One"),)
+    assert len(rows_of(({"article": str(n)} for n in range(99)), "a/b", "", 7)) == 7
+    assert rows_of([CHAT], "a/b", "messages", 1)[0].messages[0] == ("user", "hello")
+    refused: list[tuple[list[dict[str, object]], str, str]] = [
+        ([], "", "empty"),
+        ([{"id": 1, "image": 2}], "", "id, image"),
+        ([{"text": 3}], "text", "neither"),
+        ([{"text": "a"}], "body", "text"),
+    ]
+    for wrong, column, problem in refused:
+        with pytest.raises(StudioError) as refusal:
+            rows_of(wrong, "a/b", column, 8)
+        assert refusal.value.code is Code.DATASET_UNREADABLE
+        assert problem in str(refusal.value)
+
+
+@pytest.mark.skipif(datasets.is_installed(), reason="the optional part is installed")
+def test_without_the_optional_part_it_is_named() -> None:
+    with pytest.raises(StudioError) as refusal:
+        datasets.check_installed()
+    assert "spark-studio[datasets]" in refusal.value.info.hint()

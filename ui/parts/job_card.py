@@ -3,6 +3,7 @@
 from backend.contracts import BYTE_PHASES, JobKind, JobSnapshot, JobState, PhaseView
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
+from ui.parts.curve import memory_curve
 from ui.parts.error_card import error_card
 from ui.parts.markup import button, clock, details, esc, icon
 from ui.parts.metrics_line import variant_name
@@ -33,6 +34,8 @@ PHASES = {
     ),
     JobKind.PUSH: ("queue", "push"),
 }
+WATCHED = (JobKind.SERVE, JobKind.QUANTIZE)
+"""Whose memory is shown as it is held, and whose title says what they are about."""
 SHOWN_WHEN_REACHED = frozenset({"wait", "fetch", "fetch_file", "calibrate", "simulate"})
 
 
@@ -146,7 +149,7 @@ def _length(phase: PhaseView, now: float) -> float:
 
 
 def _numbers(job: JobSnapshot, language: str) -> str:
-    served = job.kind == JobKind.SERVE
+    served = job.kind in WATCHED
     shown = [] if served else [("variant", variant_name(job.variant))]
     if job.steps_per_s:
         in_bytes = job.phase in BYTE_PHASES
@@ -160,7 +163,21 @@ def _numbers(job: JobSnapshot, language: str) -> str:
     )
     news = job.message if not job.total else None
     message = f"<p>{esc(news.render(language))}</p>" if news else ""
-    return f'<dl class="s-metrics">{cells}</dl>{message}'
+    return f'<dl class="s-metrics">{cells}{_memory(job, language)}</dl>{message}'
+
+
+def _memory(job: JobSnapshot, language: str) -> str:
+    """What the work holds and held, where it tells."""
+    if not job.memory:
+        return ""
+    peak = max(size for _, size in job.memory)
+    spent = job.memory[-1][0] - job.memory[0][0]
+    words = t("page.job.curve", language, spent_s=round(spent), peak_bytes=peak)
+    now = t("page.job.holds", language, held_bytes=job.memory[-1][1], peak_bytes=peak)
+    return (
+        f"<div><dt>{esc(t('page.metric.memory', language))}</dt><dd>{esc(now)}</dd></div>"
+        f"<div>{memory_curve(job.memory, words, peak)}</div>"
+    )
 
 
 def _log(job: JobSnapshot, language: str) -> str:

@@ -13,13 +13,12 @@ from backend.contracts import (
 )
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
+from ui.parts.curve import memory_curve
 from ui.parts.error_card import error_card
 from ui.parts.job_card import job_card
 from ui.parts.markup import button, details, esc
 from ui.parts.metrics_line import SERVER_NAMES
 
-WIDTH, HEIGHT = 160, 32
-"""Of the curve, in pixels."""
 KNOWN = frozenset(Precision)
 
 
@@ -179,31 +178,15 @@ def held(server: ServerStatus, language: str) -> str:
 def curve(server: ServerStatus, language: str) -> str:
     """Its memory over the time it was looked at, as high as what is set aside or more."""
     samples = server.memory if visible(server) else ()
-    if len(samples) < 2:
+    if not samples:
         return ""
-    top = max(server.estimate_bytes, server.peak_memory_bytes, 1)
-    start, span = samples[0][0], max(samples[-1][0] - samples[0][0], 0.1)
-
-    def height(size: int) -> float:
-        return round(HEIGHT - 1 - (HEIGHT - 2) * size / top, 1)
-
-    points = " ".join(
-        f"{round(WIDTH * (at - start) / span)},{height(size)}" for at, size in samples
-    )
-    limit = height(server.estimate_bytes)
     words = t(
         "page.servers.curve",
         language,
-        spent_s=round(span),
+        spent_s=round(max(samples[-1][0] - samples[0][0], 0.1)),
         peak_bytes=max(size for _, size in samples),
     )
-    return (
-        f'<svg class="v-curve" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'role="img" aria-label="{esc(words)}"><title>{esc(words)}</title>'
-        f'<line x1="0" x2="{WIDTH}" y1="{limit}" y2="{limit}"/>'
-        f'<polygon points="0,{HEIGHT} {points} {WIDTH},{HEIGHT}"/>'
-        f'<polyline points="{points}"/></svg>'
-    )
+    return memory_curve(samples, words, server.peak_memory_bytes, server.estimate_bytes)
 
 
 def _log(server: ServerStatus, language: str) -> str:

@@ -40,13 +40,14 @@ def paint(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
 
     Raises what loading raises.
     """
-    costs = Costs()
+    device = torch.device("cpu") if arguments["on_cpu"] else pick_device()
+    costs = Costs(device)
     with costs.phase("pictures"), torch.inference_mode():
-        studio = _Studio(arguments, tell)
+        studio = _Studio(arguments, device, tell)
         pipeline, embeddings = studio.reference()
         studio.quantised(pipeline, embeddings)
     return {
-        "device": device_name(studio.device),
+        "device": device_name(device),
         "peak_memory_bytes": costs.phases["pictures"]["peak_memory_bytes"],
         "reference_step_ms": studio.step_ms("reference"),
         "quantised_step_ms": studio.step_ms("quantised"),
@@ -54,9 +55,8 @@ def paint(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
 
 
 class _Studio:
-    def __init__(self, arguments: dict[str, Any], tell: News) -> None:
-        self.arguments, self._tell = arguments, tell
-        self.device = torch.device("cpu") if arguments["on_cpu"] else pick_device()
+    def __init__(self, arguments: dict[str, Any], device: torch.device, tell: News) -> None:
+        self.arguments, self.device, self._tell = arguments, device, tell
         self._precision = Precision(arguments["precision"])
         self._family = FAMILIES[arguments["family"]]
         self._work = Path(arguments["work"])

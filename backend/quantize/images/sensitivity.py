@@ -26,15 +26,15 @@ def measure(arguments: dict[str, Any], tell: News) -> dict[str, Any]:
 
     Raises StudioError CALIBRATION_FAILED (an output is not finite), and what loading raises.
     """
-    costs = Costs()
+    device = torch.device("cpu") if arguments["on_cpu"] else pick_device()
+    costs = Costs(device)
     with costs.phase("sensitivity"), torch.inference_mode():
-        found = _measure(arguments, tell)
+        found = _measure(arguments, device, tell)
     peak = costs.phases["sensitivity"]["peak_memory_bytes"]
     return {"sensitivity": found.model_dump(mode="json"), "peak_memory_bytes": peak}
 
 
-def _measure(arguments: dict[str, Any], tell: News) -> Sensitivity:
-    device = torch.device("cpu") if arguments["on_cpu"] else pick_device()
+def _measure(arguments: dict[str, Any], device: torch.device, tell: News) -> Sensitivity:
     precision = Precision(arguments["precision"])
     family = FAMILIES[arguments["family"]]
     others = set(family.components) - {family.denoiser}

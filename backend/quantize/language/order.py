@@ -44,6 +44,7 @@ class Source:
     config: dict[str, Any]
     tensors: tuple[StoredTensor, ...]
     files_bytes: int
+    """Of its weights."""
 
     @property
     def folder(self) -> Path:
@@ -85,23 +86,35 @@ def read_source(settings: Settings, name: str) -> Source:
     """Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED,
     QUANTIZE_ALREADY_QUANTIZED, QUANTIZE_MODEL_UNSUPPORTED, QUANTIZE_WEIGHTS_MISSING,
     QUANTIZE_WEIGHTS_PICKLED."""
-    model = find_language_model(settings, name)
-    if model.algorithm is not None or model.simulated:
-        raise StudioError(
-            Code.QUANTIZE_ALREADY_QUANTIZED, model=model.name, precision=model.precision
-        )
+    return source_of(find_language_model(settings, name))
+
+
+def source_of(model: LanguageModel) -> Source:
+    """A model that is here. Raises what `read_source` raises of one that was found."""
     folder = Path(model.folder)
     config = read_json(folder / "config.json", model.name)
-    check_architecture(config, model.name)
+    check_source(model, config)
     tensors = read_headers(folder, model.name)
     return Source(model, config, tensors, files_bytes(folder))
 
 
-def make_order(settings: Settings, request: QuantizeRequest) -> Order:
-    """Raises what `read_source` raises, QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE,
-    QUANTIZE_NOTHING_LEFT, RECIPE_INVALID."""
+def check_source(model: LanguageModel, config: dict[str, Any]) -> None:
+    """Raises StudioError QUANTIZE_ALREADY_QUANTIZED, QUANTIZE_MODEL_UNSUPPORTED."""
+    if model.algorithm is not None or model.simulated:
+        raise StudioError(
+            Code.QUANTIZE_ALREADY_QUANTIZED, model=model.name, precision=model.precision
+        )
+    check_architecture(config, model.name)
+
+
+def make_order(settings: Settings, request: QuantizeRequest, absent: Source | None = None) -> Order:
+    """What a request comes to; `absent` is what the hub said of a model that is not here.
+
+    Raises what `read_source` raises, QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE,
+    QUANTIZE_NOTHING_LEFT, RECIPE_INVALID.
+    """
     recipe, kv = find_recipe(request.recipe), find_kv_recipe(request.kv_cache)
-    source = read_source(settings, request.model)
+    source = absent or read_source(settings, request.model)
     if request.effective_bits is not None:
         check_bits(recipe, kv, request.effective_bits)
     size = size_of(source, recipe, kv, request.leave_out)

@@ -129,7 +129,13 @@ def _told(context: JobContext) -> Callable[[Results], None]:
     def on_news(news: Results) -> None:
         context.peak_memory_bytes = max(context.peak_memory_bytes, news["memory_bytes"])
         message = Text.model_validate(news["message"]) if news["message"] else None
-        context.report(news["phase"], news["step"], news["total"], message=message)
+        context.report(
+            news["phase"],
+            news["step"],
+            news["total"],
+            message=message,
+            held_bytes=news["held_bytes"],
+        )
 
     return on_news
 

@@ -32,6 +32,8 @@ TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 (vLLM `is_layer_skipped`, TensorRT-LLM `load_weights_fused_*`)."""
 SHARD_SIZE = "5GB"
 """Of a file of weights, at the most."""
+PICKLES = (".bin", ".pt", ".pth")
+"""How names of weight files end that are pickles."""
 WIDE = ("F64", "F32")
 FLOATS = (*WIDE, "F16", "BF16")
 SAFETENSORS_ORDER = (
@@ -91,9 +93,9 @@ def read_headers(folder: Path, name: str) -> tuple[StoredTensor, ...]:
     """
     files = weight_files(folder)
     if not files:
-        pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])
+        pickled = sorted(file.name for file in folder.iterdir() if file.name.endswith(PICKLES))
         if pickled:
-            raise StudioError(Code.QUANTIZE_WEIGHTS_PICKLED, model=name, file=pickled[0].name)
+            raise StudioError(Code.QUANTIZE_WEIGHTS_PICKLED, model=name, file=pickled[0])
         raise StudioError(Code.QUANTIZE_WEIGHTS_MISSING, model=name)
     index = folder / "model.safetensors.index.json"
     if index.is_file():

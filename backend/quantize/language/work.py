@@ -9,6 +9,7 @@ import json
 import math
 import platform
 import shutil
+import threading
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -46,23 +47,36 @@ PACKAGES = ("nvidia-modelopt", "torch", "transformers", "safetensors")
 CALIBRATION, REFERENCE, EXPORT, SCORED = "calibration", "reference", "export", "quality.json"
 
 
-@dataclass(frozen=True)
 class Teller:
-    """News of a phase, with the memory held."""
+    """News of a phase, with the memory held; told again where there is none for a while."""
 
-    send: News
-    costs: Costs
+    def __init__(self, send: News, costs: Costs) -> None:
+        self._send, self._costs = send, costs
+        self._lock = threading.Lock()
+        self._last: tuple[str, int, int] | None = None
+        costs.on_sample = self._again
 
     def __call__(
         self, phase: str, step: int = 0, total: int = 0, message: Text | None = None
     ) -> None:
-        self.send(
+        with self._lock:
+            self._last = (phase, step, total)
+            self._tell(*self._last, message)
+
+    def _again(self) -> None:
+        with self._lock:
+            if self._last is not None:
+                self._tell(*self._last, None)
+
+    def _tell(self, phase: str, step: int, total: int, message: Text | None) -> None:
+        self._send(
             {
                 "phase": phase,
                 "step": step,
                 "total": total,
                 "message": message.model_dump(mode="json") if message else None,
-                "memory_bytes": self.costs.memory_bytes(),
+                "memory_bytes": self._costs.memory_bytes(),
+                "held_bytes": self._costs.held_bytes(),
             }
         )
 
