@@ -236,9 +236,10 @@ _host = cache(_Host)
 
 
 @contextmanager
-def running(stand_in: StandIn) -> Iterator[StandIn]:
-    """The server, as long as the block runs; beside another one where it is within its block."""
-    host = _host() if _host().current is None else _Host()
+def running(stand_in: StandIn, beside: bool = False) -> Iterator[StandIn]:
+    """The server, as long as the block runs: at the address that all have, or at one of its own
+    `beside` another."""
+    host = _Host() if beside else _host()
     host.current, stand_in.url = stand_in, host.url
     try:
         yield stand_in

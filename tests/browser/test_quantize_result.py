@@ -66,7 +66,7 @@ def test_a_result_is_listed_and_shown_whole(page: Page, made: Path) -> None:
     assert page.locator('[data-name="sensitivity"] rect[data-mark]').count() == 1
     assert "Calibrate\t0.50 s\t560.0 MiB" in part(page, "phases")
     serve = page.locator('[data-part="serve"]')
-    serve.locator("summary", has_text="vLLM · Docker").click()
+    serve.locator("summary", has_text="vLLM · Docker container").click()
     expect(serve.locator("details[open] pre")).to_contain_text("docker run")
     expect(serve.locator("details[open]")).to_contain_text("It needs an NVIDIA GPU.")
     command = page.locator('[data-part="command"]')

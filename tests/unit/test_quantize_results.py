@@ -215,7 +215,7 @@ def test_how_far_two_answers_go_together() -> None:
 def test_agreement_of_two_live_servers(studio: Studio, made: Path) -> None:
     original = StandIn(tokens=("Hello", ", ", "world"), reasoning=("Hm",))
     quantised = StandIn(tokens=("Hello", ", ", "wood"), reasoning=("Hm",))
-    with running(original), running(quantised):
+    with running(original), running(quantised, beside=True):
         refused(Code.AGREEMENT_SERVER_MISSING, asyncio.run, studio.results.agree(KEY, OWNER))
         serve(studio, server_of("tiny", original.url), server_of("tiny-nvfp4", quantised.url))
         steps: list[tuple[int, int]] = []
