@@ -128,7 +128,7 @@ def _engine_jobs(
 
 
 def _is_engines(job: JobSnapshot) -> bool:
-    return not _is_picture(job) and job.kind not in SERVER_JOBS + QUANTIZE_JOBS
+    return not _is_picture(job) and job.kind not in (*SERVER_JOBS, *QUANTIZE_JOBS, JobKind.PUSH)
 
 
 def _quantised(

@@ -40,7 +40,10 @@ def parsed(line: str) -> dict[str, Any]:
 def test_the_command_is_the_request_again(changes: dict[str, Any], tmp_path: Path) -> None:
     request = QuantizeRequest(model="some/model", **changes)
     line = command_of(request, tmp_path)
-    found = parsed(line)
+    left_out = QuantizeRequest(model="some/model").model_dump() | {"score_tokens": 4096}
+    found = {
+        name: left_out.get(name) if value is None else value for name, value in parsed(line).items()
+    }
     for name in ("model", "recipe", "kv_cache", "calibration", "samples", "length", "batch",
                  "effective_bits", "replace"):  # fmt: skip
         assert found[name] == getattr(request, name), name

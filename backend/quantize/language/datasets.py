@@ -47,7 +47,7 @@ def take(arguments: dict[str, Any], send: News) -> dict[str, Any]:
             rows = rows_of(records, name, arguments["column"], arguments["rows"])
     except StudioError:
         raise
-    except Exception as error:  # noqa: BLE001  what the library and the hub raise has no common base
+    except Exception as error:  # what the library and the hub raise has no common base
         problem = text("quantize.problem.dataset", said=plain(error)[:300])
         raise unreadable(name, problem, plain(error)) from error
     return {"text": keep_rows(Path(arguments["home"]), rows)}
