@@ -3,6 +3,7 @@
 A worker starts each child as `python -m backend.jobs.child MODULE`, and importing torch, ModelOpt
 and the ONNX tools takes most of what the child costs. Here the same module is run, with the same
 arguments, pipes, environment and parent, in a process forked from one that has imported them.
+Children of other modules, such as `backend.images.try_model`, are started as the worker does it.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import runpy
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import Any, NoReturn
 
@@ -67,6 +69,8 @@ def open_nursery() -> None:
     theirs.close()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
+    one_at_a_time = threading.Lock()
+
     class WarmChild(subprocess.Popen[Any]):
         def _execute_child(self, args: Any, *more: Any) -> None:
             if args[1:3] != CHILD or args[3] not in WARM:
@@ -74,8 +78,9 @@ def open_nursery() -> None:
                 return
             environment, pipes = more[5], more[9:15]
             asked = {"argv": args[2:], "environment": environment}
-            socket.send_fds(ours, [json.dumps(asked).encode()], [pipes[0], pipes[3], pipes[5]])
-            self.pid = int(ours.recv(MOST_BYTES))
+            with one_at_a_time:
+                socket.send_fds(ours, [json.dumps(asked).encode()], [pipes[0], pipes[3], pipes[5]])
+                self.pid = int(ours.recv(MOST_BYTES))
             self._child_created = True
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
@@ -83,28 +88,31 @@ def open_nursery() -> None:
 
 
 def _fork_on_request(requests: socket.socket) -> NoReturn:
+    """Answers each request with the child's process id once the child is the worker's own."""
+    told_here, told_there = os.pipe()
     while True:
         told, pipes, _, _ = socket.recv_fds(requests, MOST_BYTES, 3)
         if not told:
             os._exit(0)
         between = os.fork()
         if between == 0:
-            child = os.fork()
+            parent, child = os.getpid(), os.fork()
             if child == 0:
-                _be_child(json.loads(told), pipes)
-            requests.send(str(child).encode())
+                _be_child(json.loads(told), pipes, parent)
+            os.write(told_there, str(child).encode())
             os._exit(0)
         os.waitpid(between, 0)
+        requests.send(os.read(told_here, MOST_BYTES))
         for pipe in pipes:
             os.close(pipe)
 
 
-def _be_child(asked: dict[str, Any], pipes: list[int]) -> NoReturn:
+def _be_child(asked: dict[str, Any], pipes: list[int], parent: int) -> NoReturn:
     for number, pipe in enumerate(pipes):
         os.dup2(pipe, number)
     os.environ.clear()
     os.environ.update(asked["environment"])
-    while os.getppid() != int(os.environ[PARENT]):
+    while os.getppid() == parent:
         time.sleep(0.001)
     os.closerange(3, MOST_BYTES)
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, mode) for n, mode in enumerate("rww"))
