@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backend.contracts import GenerateRequest, JobSnapshot
+from backend.hardware.gpu import list_gpus
 from backend.jobs.children import PARENT
 from backend.jobs.worker import main
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.nursery import open_nursery
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 120.0
@@ -117,6 +119,8 @@ def work(name: str, given: dict[str, str], log: Path) -> None:
         os.dup2(output.fileno(), 2)
     os.environ.clear()
     os.environ.update(given | {PARENT: str(os.getppid())})
+    if not list_gpus():  # what a driver has begun does not survive a fork
+        open_nursery()
     sys.argv = ["backend.jobs.worker", "--name", name]
     main()
 

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from backend.errors import Code, StudioError
 from ui.access import page_owner
-from ui.chat_sides import Asking, Outside, settled, side_of, sides_of, whole, with_twin
+from ui.chat_sides import Asking, Outside, settled, side_of, whole, with_twin
 from ui.chat_stream import answer_events
 from ui.i18n import language_of
 from ui.parts.chat_frame import chat_frame
@@ -77,11 +77,13 @@ def _looking(router: APIRouter, studio: "Studio") -> None:
     def read_conversation(request: Request, conversation_id: str) -> dict[str, Any]:
         """It, and the one beside it."""
         owner = page_owner(request)
-        return whole(studio, conversation_id, owner, language_of(request))
+        return whole(studio, studio.chat.sides(conversation_id, owner), language_of(request))
 
     @router.get("/conversations/{conversation_id}/meter")
     def read_meter(request: Request, conversation_id: str) -> dict[str, str]:
-        used, limit = studio.chat.context(conversation_id, page_owner(request))
+        used, limit = studio.chat.context(
+            studio.chat.conversation(conversation_id, page_owner(request))
+        )
         return {"html": meter(used, limit, language_of(request))}
 
     @router.get("/conversations/{conversation_id}/turns/{turn_id}/{kind}")
@@ -121,15 +123,15 @@ def _asking(router: APIRouter, studio: "Studio") -> None:
     @router.post("/say")
     def say(request: Request, body: Saying) -> dict[str, Any]:
         """Ask, in a new conversation where none is named; the messages that this adds."""
-        owner, language = page_owner(request), language_of(request)
-        first = settled(studio, body, owner)
-        try:
-            news = studio.chat.say(first, owner, body.text, body.images, body.instead_of)
-        except StudioError:
-            if not body.conversation:
-                studio.chat.delete(first, owner)
-            raise
-        return whole(studio, first, owner, language, news[0].turn.parent)
+        sides = studio.chat.say(
+            body.conversation,
+            page_owner(request),
+            body.text,
+            body.images,
+            body.instead_of,
+            body.settings(),
+        )
+        return whole(studio, sides, language_of(request), sides[0].turns[-2].id)
 
     @router.post("/again")
     def again(request: Request, body: Again) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _asking(router: APIRouter, studio: "Studio") -> None:
         first = settled(studio, body, owner)
         side = side_of(studio, first, owner, body.turn)
         news = studio.chat.again(side, owner, body.turn)
-        return whole(studio, first, owner, language, news.turn.id)
+        return whole(studio, studio.chat.sides(first, owner), language, news.turn.id)
 
     @router.post("/settings")
     def settle(request: Request, body: Asking) -> dict[str, str]:
@@ -146,9 +148,10 @@ def _asking(router: APIRouter, studio: "Studio") -> None:
     @router.post("/conversations/{conversation_id}/version")
     def choose(request: Request, conversation_id: str, body: Choosing) -> dict[str, Any]:
         owner, language = page_owner(request), language_of(request)
-        for side, turn in with_twin(sides_of(studio, conversation_id, owner), body.turn):
+        for side, turn in with_twin(studio.chat.sides(conversation_id, owner), body.turn):
             studio.chat.choose(side, owner, turn)
-        return whole(studio, conversation_id, owner, language, body.turn)
+        sides = studio.chat.sides(conversation_id, owner)
+        return whole(studio, sides, language, body.turn)
 
     @router.post("/answers/{turn_id}/stop")
     def stop(request: Request, turn_id: str) -> dict[str, str]:

@@ -44,32 +44,22 @@ class Asking(BaseModel):
 
 def settled(studio: "Studio", body: Asking, owner: str) -> str:
     """The id of the conversation, which from now on is asked as the page shows."""
-    first, *rest = body.settings()
     if not body.conversation:
-        return studio.chat.begin(first, owner, rest[0] if rest else None).id
-    for side, wanted in zip(
-        sides_of(studio, body.conversation, owner), (first, *rest), strict=False
-    ):
-        if side.settings != wanted:
-            studio.chat.change(side.id, owner, settings=wanted)
+        first, *rest = body.settings()
+        return studio.chat.begin(first, owner, *rest).id
+    studio.chat.settle(body.conversation, owner, body.settings())
     return body.conversation
-
-
-def sides_of(studio: "Studio", conversation_id: str, owner: str) -> list[Conversation]:
-    """A conversation, and the one beside it. The page names a pair by its first side."""
-    one = studio.chat.conversation(conversation_id, owner)
-    return [one, studio.chat.conversation(one.beside, owner)] if one.beside else [one]
 
 
 def side_of(studio: "Studio", conversation_id: str, owner: str, turn_id: str) -> str:
     """The side that a message, or a version of it that is not shown, is in."""
-    for side in sides_of(studio, conversation_id, owner):
+    for side in studio.chat.sides(conversation_id, owner):
         if any(turn_id in (turn.id, *turn.versions) for turn in side.turns):
             return side.id
     raise StudioError(Code.TURN_NOT_FOUND)
 
 
-def with_twin(sides: list[Conversation], turn_id: str) -> list[tuple[str, str]]:
+def with_twin(sides: tuple[Conversation, ...], turn_id: str) -> list[tuple[str, str]]:
     """A version of a message with the side that it is in; and of a question that was put to two
     sides, the same version on the other one."""
     for side in sides:
@@ -88,14 +78,13 @@ def with_twin(sides: list[Conversation], turn_id: str) -> list[tuple[str, str]]:
 
 
 def whole(
-    studio: "Studio", conversation_id: str, owner: str, language: str, since: str | None = None
+    studio: "Studio", sides: tuple[Conversation, ...], language: str, since: str | None = None
 ) -> dict[str, Any]:
     """What the page draws of a conversation, from the message `since` on."""
-    sides = sides_of(studio, conversation_id, owner)
     places = [n for side in sides for n, turn in enumerate(side.turns) if turn.id == since]
     first = places[0] if places else 0
     return {
-        "conversation": conversation_id,
+        "conversation": sides[0].id,
         "title": sides[0].title or t("chat.untitled", language),
         "settings": [side.settings.model_dump(mode="json") for side in sides],
         "columns": [
@@ -103,7 +92,7 @@ def whole(
                 "conversation": side.id,
                 "first": first,
                 "html": messages(side, first, place > 0, language),
-                "meter": meter(*studio.chat.context(side.id, owner), language),
+                "meter": meter(*studio.chat.context(side), language),
             }
             for place, side in enumerate(sides)
         ],

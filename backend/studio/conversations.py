@@ -1,17 +1,19 @@
 """Conversations with language models: kept, asked, answered. With `Chat`, `Studio.chat`."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from backend.chat.conversations.files import read_file, renewed, write_file
 from backend.chat.conversations.markdown import as_markdown
-from backend.chat.conversations.reading import Reader
+from backend.chat.conversations.reading import Reader, Side
 from backend.chat.conversations.routes import Router
 from backend.chat.conversations.snippets import as_curl, as_python
-from backend.chat.conversations.store import ConversationStore, title_from
+from backend.chat.conversations.store import ConversationStore, new_rows, title_from
 from backend.chat.conversations.tables import conversations
 from backend.chat.conversations.talk import Talk, new_id
+from backend.chat.conversations.tree import Tree
 from backend.chat.conversations.writer import Writer
 from backend.contracts import (
     AnswerNews,
@@ -67,6 +69,11 @@ class Conversations(Chat):
         self._writer.warm_up()
         return self._reader.conversation(self._reader.side(conversation, owner))
 
+    def sides(self, conversation: str, owner: str | None) -> tuple[Conversation, ...]:
+        """It, and the one beside it; the first side first."""
+        self._writer.warm_up()
+        return tuple(map(self._reader.conversation, self._reader.sides(conversation, owner)))
+
     def begin(
         self,
         settings: ConversationSettings,
@@ -75,22 +82,9 @@ class Conversations(Chat):
     ) -> Conversation:
         """A new one; with `beside` two that are asked the same, of which this is the first."""
         self._writer.warm_up()
-        owner = owner or LOCAL
-        if owner.startswith("session:"):
-            old = conversations.c.changed_at < time.time() - SESSION_S
-            self._kept.delete(conversations.c.owner.startswith("session:"), old)
-        sides = {new_id(): settings} | ({new_id(): beside} if beside else {})
-        now = self._kept.add(owner, "", sides)
-        first, *rest = sides
-        return Conversation(
-            id=first,
-            title="",
-            created_at=now,
-            changed_at=now,
-            beside=rest[0] if rest else None,
-            settings=settings,
-            turns=(),
-        )
+        sides = self._new_sides(owner, [settings, beside] if beside else [settings])
+        self._kept.add([side.row for side in sides])
+        return self._reader.conversation(sides[0])
 
     def change(
         self,
@@ -109,6 +103,12 @@ class Conversations(Chat):
         if settings is not None:
             self._kept.change([conversation], settings=settings.model_dump_json())
         return self.conversation(conversation, owner)
+
+    def settle(
+        self, conversation: str, owner: str | None, settings: Sequence[ConversationSettings]
+    ) -> None:
+        """Have its sides asked in this way from now on."""
+        self._settled(conversation, owner, settings)
 
     def delete(self, conversation: str, owner: str | None) -> None:
         """It and the one beside it; what is being written in them is stopped."""
@@ -146,7 +146,7 @@ class Conversations(Chat):
         """
         file = read_file(content)
         sides, said = renewed(file)
-        self._kept.add(owner or LOCAL, file.title, sides, said, file.created_at)
+        self._kept.add(new_rows(owner or LOCAL, file.title, sides, file.created_at), said)
         return self.conversation(next(iter(sides)), owner)
 
     # ---- asked -----------------------------------------------------------------------------
@@ -158,14 +158,21 @@ class Conversations(Chat):
         text: str,
         images: tuple[str, ...] = (),
         instead_of: str | None = None,
-    ) -> tuple[AnswerNews, ...]:
+        settings: Sequence[ConversationSettings] = (),
+    ) -> tuple[Conversation, ...]:
         """Ask, on each side, and begin to write the answers; `instead_of` a question, as another
-        version of it. Nothing is kept of what cannot be asked.
+        version of it; with `settings`, in this way from now on; in a new conversation where none is
+        named. Nothing is kept of what cannot be asked. The sides as they are then: the last turn of
+        each is the answer.
 
         Raises StudioError ANSWER_BEING_WRITTEN, CHAT_IMAGE_REFUSED, and as `Router.routes` and
         `fitted` do.
         """
-        return self._talk.say(conversation, owner, text, images, instead_of)
+        if conversation:
+            sides = self._settled(conversation, owner, settings)
+        else:
+            sides = self._new_sides(owner, settings)
+        return self._talk.say(sides, text, images, instead_of)
 
     def again(self, conversation: str, owner: str | None, turn: str) -> AnswerNews:
         """Have an answer written anew, or a question answered; other versions stay.
@@ -184,10 +191,9 @@ class Conversations(Chat):
         misses states, but not the end."""
         return self._talk.watch(turn, owner)
 
-    def context(self, conversation: str, owner: str | None) -> tuple[int | None, int | None]:
+    def context(self, shown: Conversation) -> tuple[int | None, int | None]:
         """Tokens of what is shown so far, as its server counted them with the last answer, None
         where it told none; and how many the server takes, None where that is not known."""
-        shown = self.conversation(conversation, owner)
         limits = {one.key: one.endpoint.context_tokens for one in self.servers()}
         limit = limits.get(shown.settings.server)
         last = next((turn.metrics for turn in reversed(shown.turns) if turn.metrics), None)
@@ -209,6 +215,27 @@ class Conversations(Chat):
         return as_python(*self._talk.asked(conversation, owner, turn))
 
     # ---- within ----------------------------------------------------------------------------
+
+    def _new_sides(self, owner: str | None, settings: Sequence[ConversationSettings]) -> list[Side]:
+        owner = owner or LOCAL
+        if owner.startswith("session:"):
+            old = conversations.c.changed_at < time.time() - SESSION_S
+            self._kept.delete(conversations.c.owner.startswith("session:"), old)
+        rows = new_rows(
+            owner, "", {new_id(): each for each in settings or [ConversationSettings()]}
+        )
+        return [Side(row, Tree(()), kept=False) for row in rows]
+
+    def _settled(
+        self, conversation: str, owner: str | None, settings: Sequence[ConversationSettings]
+    ) -> list[Side]:
+        sides = self._reader.sides(conversation, owner)
+        for place, (side, wanted) in enumerate(zip(sides, settings, strict=False)):
+            if side.settings != wanted:
+                changed = {"settings": wanted.model_dump_json()}
+                self._kept.change([side.id], **changed)
+                sides[place] = replace(side, row={**side.row, **changed})
+        return sides
 
     def _memory(self) -> dict[str, int]:
         """What each server that runs holds, in bytes."""

@@ -155,7 +155,7 @@ def test_conversations_are_answered_one_after_the_other(house: House, served: Se
     chat = house.studio.chat
     settings = ConversationSettings(server=KEY, sampling=Sampling(max_tokens=8))
     asked = [
-        (begun.id, chat.say(begun.id, OWNER, "Hello")[0].turn.id)
+        (begun.id, chat.say(begun.id, OWNER, "Hello")[0].turns[-1].id)
         for begun in [chat.begin(settings, OWNER) for _ in range(2)]
     ]
     for conversation, turn in asked:
@@ -163,7 +163,7 @@ def test_conversations_are_answered_one_after_the_other(house: House, served: Se
         assert (answered.state, len(answered.content)) == (AnswerState.DONE, 8)
         assert answered.peak_memory_bytes and answered.peak_memory_bytes > 100 * 1024**2
         used = len("user: Hello\nassistant: ") + 8
-        assert chat.context(conversation, OWNER) == (used, 2 * ENDLESS)
+        assert chat.context(chat.conversation(conversation, OWNER)) == (used, 2 * ENDLESS)
     too_long = settings.model_copy(update={"system": "x" * 2 * ENDLESS})
     begun = chat.change(asked[0][0], OWNER, settings=too_long)
     with pytest.raises(StudioError) as refusal:

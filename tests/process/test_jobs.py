@@ -12,6 +12,7 @@ from dbos._error import DBOSStreamTimeoutError
 from backend.contracts import JobState, VerifyRequest
 from backend.errors import Code, StudioError
 from backend.studio import Studio
+from tests.nursery import CHILD
 from tests.support import (
     LONG,
     OWNER,
@@ -159,7 +160,7 @@ def test_a_clean_stop_keeps_finished_phases(studio: Studio) -> None:
 def child_of(worker: WarmWorker) -> psutil.Process:
     def find() -> psutil.Process | None:
         children = psutil.Process(worker.pid).children()
-        return children[0] if children else None
+        return next((each for each in children if CHILD[-1] in each.cmdline()), None)
 
     return until(find, "a child process")
 

@@ -48,28 +48,25 @@ def test_a_conversation_comes_back_with_all_versions(settings: Settings) -> None
         chat = studio.chat
         begun = chat.begin(OUTSIDE, OWNER, beside=OUTSIDE.model_copy(update={"system": "Short."}))
         for text in ("One", "Two"):
-            for news in chat.say(begun.id, OWNER, text):
-                ending(studio, news.turn.id)
+            for side in chat.say(begun.id, OWNER, text):
+                ending(studio, side.turns[-1].id)
         first = chat.conversation(begun.id, OWNER)
-        for news in chat.say(begun.id, OWNER, "Eins", instead_of=first.turns[0].id):
-            ending(studio, news.turn.id)
+        for side in chat.say(begun.id, OWNER, "Eins", instead_of=first.turns[0].id):
+            ending(studio, side.turns[-1].id)
         shown = chat.choose(begun.id, OWNER, first.turns[0].id)
         exported = chat.export(begun.id, OWNER, "json")
         back = chat.import_(exported.encode(), "visitor:other")
         again = chat.export(back.id, "visitor:other", "json")
         other = chat.conversation(back.beside or "", "visitor:other")
-        [news] = [
-            each
-            for each in chat.say(back.id, "visitor:other", "Drei", instead_of=back.turns[0].id)
-            if each.turn.parent
-        ][:1]
+        asked = chat.say(back.id, "visitor:other", "Drei", instead_of=back.turns[0].id)
     assert contents(back) == contents(shown) == ["One", "Hello, world.", "Two", "Hello, world."]
     assert back.turns[1].reasoning == "Hm" and back.turns[1].metrics == shown.turns[1].metrics
     assert len(back.turns[0].versions) == 2 and back.title == "One"
     assert other.settings.system == "Short." and contents(other)[0] == "Eins"
     old_ids = {turn["id"] for side in json.loads(exported)["sides"] for turn in side["turns"]}
     assert not any(each in again for each in old_ids)
-    assert news.turn.state is AnswerState.WRITING, "both sides know their twins"
+    assert all(side.turns[-1].state is AnswerState.WRITING for side in asked)
+    assert [contents(side) for side in asked] == [["Drei", ""]] * 2, "both sides know their twins"
 
 
 def exported(**changes: Any) -> dict[str, Any]:

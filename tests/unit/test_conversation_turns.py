@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from backend.contracts import (
-    AnswerNews,
     AnswerState,
     Conversation,
     ConversationSettings,
@@ -104,14 +103,15 @@ class House:
         first, second = (ConversationSettings(server=key) for key in (FIRST, SECOND))
         return self.studio.chat.begin(first, OWNER, beside=second)
 
-    def ends(self, news: tuple[AnswerNews, ...]) -> list[tuple[str, str]]:
+    def ends(self, sides: tuple[Conversation, ...]) -> list[tuple[str, str]]:
         """State and text of the answers."""
-        turns = [ending(self.studio, each.turn.id).turn for each in news]
+        turns = [ending(self.studio, side.turns[-1].id).turn for side in sides]
         return [(str(turn.state), turn.content) for turn in turns]
 
-    def waits_for(self, news: AnswerNews, key: str) -> None:
+    def waits_for(self, side: Conversation, key: str) -> None:
+        answer = side.turns[-1].id
         seen = news_until(
-            self.studio, news.turn.id, lambda told: told.waiting and told.waiting.key == key
+            self.studio, answer, lambda told: told.waiting and told.waiting.key == key
         )
         assert seen.waiting and seen.waiting.render("en") and seen.waiting.render("ko")
 
@@ -138,7 +138,7 @@ def test_the_one_that_runs_is_asked_first(house: House) -> None:
     done = [("done", "Hello, world.")] * 2
     assert house.ends(asked) == done
     assert house.history == [f"stop {FIRST}", f"start {SECOND}"]
-    authors = [ending(house.studio, news.turn.id).turn.author for news in asked]
+    authors = [ending(house.studio, side.turns[-1].id).turn.author for side in asked]
     assert [author.server if author else "" for author in authors] == [FIRST, SECOND]
     assert house.ends(chat.say(pair.id, OWNER, "Two")) == done
     assert house.history[2:] == [f"stop {SECOND}", f"start {FIRST}"], "the second went first"
@@ -156,13 +156,13 @@ def test_nobody_elses_answer_is_cut_off(house: House) -> None:
     pair = house.begin()
     assert pair.beside
     asked = chat.say(pair.id, OWNER, "One")
-    chat.stop_answer(asked[0].turn.id, OWNER)
+    chat.stop_answer(asked[0].turns[-1].id, OWNER)
     house.waits_for(asked[1], "waiting.others")
     assert not house.history
     house.server.release.set()
     assert house.ends(asked)[1] == ("done", "Hello, world.")
     assert house.history == [f"stop {FIRST}", f"start {SECOND}"]
-    assert chat._writer.draft(other.turn.id) is None
+    assert chat._writer.draft(other.turns[-1].id) is None
 
 
 def test_stop_while_it_waits(house: House) -> None:
@@ -170,11 +170,11 @@ def test_stop_while_it_waits(house: House) -> None:
     house.server.hold = True
     asked = chat.say(house.begin().id, OWNER, "One")
     house.waits_for(asked[1], "waiting.beside")
-    chat.stop_answer(asked[1].turn.id, OWNER)
-    assert ending(house.studio, asked[1].turn.id).turn.state is AnswerState.STOPPED
+    chat.stop_answer(asked[1].turns[-1].id, OWNER)
+    assert ending(house.studio, asked[1].turns[-1].id).turn.state is AnswerState.STOPPED
     house.server.release.set()
     assert house.ends(asked)[0] == ("done", "Hello, world.")
-    until(lambda: chat._writer.draft(asked[0].turn.id) is None, "its end")
+    until(lambda: chat._writer.draft(asked[0].turns[-1].id) is None, "its end")
     assert not house.history
 
 
@@ -182,7 +182,7 @@ def test_why_the_second_did_not_start(house: House) -> None:
     house.problem = ErrorInfo(code=Code.SERVER_OUT_OF_MEMORY, values={"model": "second"})
     asked = house.studio.chat.say(house.begin().id, OWNER, "One")
     assert [state for state, _ in house.ends(asked)] == ["done", "failed"]
-    error = ending(house.studio, asked[1].turn.id).turn.error
+    error = ending(house.studio, asked[1].turns[-1].id).turn.error
     assert error and error.code is Code.SERVER_OUT_OF_MEMORY
 
 

@@ -57,8 +57,8 @@ def news_until(studio: Studio, turn: str, enough: Any) -> AnswerNews:
 
 def said(studio: Studio, conversation: Conversation, text: str = "Hello?", **more: Any) -> Turn:
     """The answer to a question, when it has ended."""
-    [news] = studio.chat.say(conversation.id, OWNER, text, **more)
-    return ending(studio, news.turn.id).turn
+    [side] = studio.chat.say(conversation.id, OWNER, text, **more)
+    return ending(studio, side.turns[-1].id).turn
 
 
 def contents(conversation: Conversation) -> list[str]:
@@ -71,11 +71,11 @@ def test_a_question_is_answered_and_both_are_kept(any_settings: Settings) -> Non
             ConversationSettings(server="outside", system="Be brief.", sampling=Sampling(seed=3)),
             OWNER,
         )
-        assert begun.turns == () and studio.chat.context(begun.id, OWNER) == (0, None)
+        assert begun.turns == () and studio.chat.context(begun) == (0, None)
         [first] = studio.chat.say(begun.id, OWNER, "How\nare \0you?")
-        assert first.turn.state is AnswerState.WRITING
-        assert first.turn.author and first.turn.author.model == server.model
-        news = ending(studio, first.turn.id)
+        assert first.turns[-1].state is AnswerState.WRITING
+        assert first.turns[-1].author and first.turns[-1].author.model == server.model
+        news = ending(studio, first.turns[-1].id)
         kept = studio.chat.conversation(begun.id, OWNER)
         said(studio, begun, "And now?")
     assert (news.turn.content, news.turn.reasoning) == ("Hello, world.", "Hmm")
@@ -97,10 +97,10 @@ def test_a_question_is_answered_and_both_are_kept(any_settings: Settings) -> Non
 def test_stop_frees_the_server_and_keeps_what_came(settings: Settings) -> None:
     with asking(settings, endless=True) as (studio, server):
         begun = studio.chat.begin(OUTSIDE, OWNER)
-        [news] = studio.chat.say(begun.id, OWNER, "Talk!")
-        news_until(studio, news.turn.id, lambda told: told.tokens >= 5)
-        studio.chat.stop_answer(news.turn.id, OWNER)
-        end = ending(studio, news.turn.id).turn
+        [side] = studio.chat.say(begun.id, OWNER, "Talk!")
+        news_until(studio, side.turns[-1].id, lambda told: told.tokens >= 5)
+        studio.chat.stop_answer(side.turns[-1].id, OWNER)
+        end = ending(studio, side.turns[-1].id).turn
         assert server.disconnected.wait(PATIENCE_S)
         assert studio.chat.conversation(begun.id, OWNER).turns[1] == end
     assert end.state is AnswerState.STOPPED and end.content.startswith("Hello, world.")
@@ -198,6 +198,9 @@ def test_nothing_is_kept_of_what_cannot_be_asked(
         with pytest.raises(StudioError) as refusal:
             studio.chat.say(begun.id, OWNER, **asked)
         assert studio.chat.conversation(begun.id, OWNER).turns == ()
+        with pytest.raises(StudioError):
+            studio.chat.say("", OWNER, settings=[settings_of_it], **asked)
+        assert studio.chat.conversations(OWNER).total == 1
     assert refusal.value.code is code and refusal.value.info.hint("ko")
     assert not server.bodies
 
@@ -205,18 +208,18 @@ def test_nothing_is_kept_of_what_cannot_be_asked(
 def test_one_answer_at_a_time(any_settings: Settings) -> None:
     with asking(any_settings, hold=True) as (studio, server):
         begun = studio.chat.begin(OUTSIDE, OWNER)
-        [news] = studio.chat.say(begun.id, OWNER, "One")
-        waiting = news_until(studio, news.turn.id, lambda told: told.elapsed_s > 0)
+        [side] = studio.chat.say(begun.id, OWNER, "One")
+        waiting = news_until(studio, side.turns[-1].id, lambda told: told.elapsed_s > 0)
         assert waiting.turn.state is AnswerState.WRITING and waiting.tokens == 0
         for once_more in (
             lambda: studio.chat.say(begun.id, OWNER, "Two"),
-            lambda: studio.chat.again(begun.id, OWNER, news.turn.id),
+            lambda: studio.chat.again(begun.id, OWNER, side.turns[-1].id),
         ):
             with pytest.raises(StudioError) as refusal:
                 once_more()
             assert refusal.value.code is Code.ANSWER_BEING_WRITTEN
         server.release.set()
-        assert ending(studio, news.turn.id).turn.state is AnswerState.DONE
+        assert ending(studio, side.turns[-1].id).turn.state is AnswerState.DONE
         assert said(studio, begun, "Two").state is AnswerState.DONE
 
 
@@ -234,7 +237,7 @@ def test_conversations_are_private(settings: Settings) -> None:
             lambda: chat.choose(begun.id, other, turn),
             lambda: chat.export(begun.id, other, "json"),
             lambda: chat.as_curl(begun.id, other, turn),
-            lambda: chat.context(begun.id, other),
+            lambda: chat.sides(begun.id, other),
             lambda: chat.stop_answer(turn, other),
             lambda: asyncio.run(anext(chat.watch(turn, other))),  # type: ignore[arg-type]
         ):
@@ -275,16 +278,17 @@ def test_side_by_side(any_settings: Settings) -> None:
         begun = chat.begin(OUTSIDE, OWNER, beside=OUTSIDE.model_copy(update={"system": "Short."}))
         assert begun.beside
         asked = chat.say(begun.id, OWNER, "One")
-        for news in asked:
-            ending(studio, news.turn.id)
+        for side in asked:
+            ending(studio, side.turns[-1].id)
         other = chat.conversation(begun.beside, OWNER)
         assert contents(other) == contents(chat.conversation(begun.id, OWNER))
+        assert all(contents(side) == ["One", ""] for side in asked)
         edited = chat.say(other.id, OWNER, "Eins", instead_of=other.turns[0].id)
-        for news in edited:
-            ending(studio, news.turn.id)
+        for side in edited:
+            ending(studio, side.turns[-1].id)
         sides = [chat.conversation(each, OWNER) for each in (begun.id, other.id)]
         assert [contents(side)[0] for side in sides] == ["Eins", "Eins"]
-        assert [side.turns[1].id for side in sides] == [news.turn.id for news in edited]
+        assert [side.turns[1].id for side in sides] == [side.turns[-1].id for side in edited]
         again = chat.again(other.id, OWNER, sides[1].turns[1].id)
         ending(studio, again.turn.id)
         assert len(chat.conversation(begun.id, OWNER).turns[1].versions) == 1
@@ -300,15 +304,15 @@ def test_side_by_side(any_settings: Settings) -> None:
 def test_another_process_watches_and_stops_an_answer(any_settings: Settings) -> None:
     with asking(any_settings, endless=True) as (studio, server):
         begun = studio.chat.begin(OUTSIDE, OWNER)
-        [news] = studio.chat.say(begun.id, OWNER, "Talk!")
+        [side] = studio.chat.say(begun.id, OWNER, "Talk!")
         other = Studio(studio.settings)
-        seen = news_until(other, news.turn.id, lambda told: len(told.turn.content) > 20)
+        seen = news_until(other, side.turns[-1].id, lambda told: len(told.turn.content) > 20)
         assert seen.turn.state is AnswerState.WRITING, "what came is kept while it is written"
         with pytest.raises(StudioError) as refusal:
             other.chat.say(begun.id, OWNER, "Two")
         assert refusal.value.code is Code.ANSWER_BEING_WRITTEN
-        other.chat.stop_answer(news.turn.id, OWNER)
-        assert ending(other, news.turn.id).turn.state is AnswerState.STOPPED
+        other.chat.stop_answer(side.turns[-1].id, OWNER)
+        assert ending(other, side.turns[-1].id).turn.state is AnswerState.STOPPED
         assert server.disconnected.wait(PATIENCE_S)
         other.close()
 
@@ -326,8 +330,8 @@ def test_deleting_a_conversation_ends_what_another_process_writes(settings: Sett
 def test_what_a_dead_process_was_writing_is_interrupted(any_settings: Settings) -> None:
     with asking(any_settings, endless=True) as (studio, _):
         begun = studio.chat.begin(OUTSIDE, OWNER)
-        [news] = studio.chat.say(begun.id, OWNER, "Talk!")
-        news_until(studio, news.turn.id, lambda told: told.tokens > 3)
+        [side] = studio.chat.say(begun.id, OWNER, "Talk!")
+        news_until(studio, side.turns[-1].id, lambda told: told.tokens > 3)
         studio.close()
         other = Studio(studio.settings)
         closed = other.chat.conversation(begun.id, OWNER).turns[1]

@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from backend.contracts import (
     AnswerNews,
     AnswerState,
-    Conversation,
     ConversationSettings,
     ServerKind,
     ServerPhase,
@@ -91,23 +90,10 @@ def _ask(
         | {"sampling": own["sampling"] | sampling}
         | {"server": _server(studio, model) if model or not before else settings.server},
     )
-    if before is None:
-        before = studio.chat.begin(changed, owner)
-    elif changed != settings:
+    if before and changed != settings:
         studio.chat.change(before.id, owner, settings=changed)
-    return _said(studio, before, owner, prompt, new=not conversation)
-
-
-def _said(
-    studio: "Studio", conversation: Conversation, owner: str, prompt: str, new: bool
-) -> tuple[str, str]:
-    try:
-        news = studio.chat.say(conversation.id, owner, prompt)
-    except StudioError:
-        if new:
-            studio.chat.delete(conversation.id, owner)
-        raise
-    return conversation.id, news[0].turn.id
+    first = studio.chat.say(conversation, owner, prompt, settings=() if before else [changed])[0]
+    return conversation or first.id, first.turns[-1].id
 
 
 def _server(studio: "Studio", model: str) -> str:

@@ -1,10 +1,12 @@
 """Ask a server with the OpenAI API, and tell what comes as typed events."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from backend.chat.client.capabilities import CAPABILITIES, build_body, check_request
@@ -57,6 +59,14 @@ class Stop:
         self._waiting.append((asyncio.get_running_loop(), event))
         if not self.requested:
             await event.wait()
+
+
+@cache
+def _tls(checked: bool) -> ssl.SSLContext:
+    """Made once: reading the certificate authorities takes some 20 ms."""
+    import httpx
+
+    return httpx.create_ssl_context(verify=checked)
 
 
 @dataclass
@@ -116,7 +126,9 @@ def open_client(endpoint: Endpoint, key: str = "") -> "AsyncOpenAI":
         max_retries=0,
         timeout=openai.Timeout(None, connect=CONNECT_S),
         http_client=openai.DefaultAsyncHttpxClient(
-            verify=endpoint.url.startswith("https:"), trust_env=outside, follow_redirects=False
+            verify=_tls(endpoint.url.startswith("https:")),
+            trust_env=outside,
+            follow_redirects=False,
         ),
     )
 

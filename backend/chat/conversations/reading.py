@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from backend.chat.conversations.files import ConversationFile, FileSide, FileTurn
 from backend.chat.conversations.store import ConversationStore
-from backend.chat.conversations.tables import settings_of, summary_of
+from backend.chat.conversations.tables import Row, settings_of, summary_of
 from backend.chat.conversations.tree import Tree
 from backend.chat.conversations.writer import Writer
 from backend.contracts import Conversation, ConversationSettings, Turn
@@ -18,8 +16,10 @@ from backend.errors import Code, StudioError
 class Side:
     """A conversation, with or without one beside it."""
 
-    row: sa.RowMapping
+    row: Row
     tree: Tree
+    kept: bool = True
+    """False of one that begins with the next question."""
 
     @property
     def id(self) -> str:

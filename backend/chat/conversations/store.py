@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from backend.chat.conversations.tables import (
     FIRST,
     Asked,
+    Row,
     conversations,
     new_turn_columns,
     plain,
@@ -43,6 +44,30 @@ class NewTurn:
 def title_from(text: str) -> str:
     """The beginning of a first question."""
     return plain(" ".join(text.split()))[:TITLE_CHARACTERS].strip()
+
+
+def new_rows(
+    owner: str,
+    title: str,
+    sides: Mapping[str, ConversationSettings],
+    created_at: float | None = None,
+) -> list[dict[str, Any]]:
+    """Of a new conversation, or of two side by side, by their ids."""
+    now = time.time()
+    ids = list(sides)
+    return [
+        {
+            "id": each,
+            "owner": owner,
+            "title": plain(title)[:TITLE_CHARACTERS],
+            "created_at": now if created_at is None else created_at,
+            "changed_at": now,
+            "beside": next((other for other in ids if other != each), None),
+            "side": number,
+            "settings": settings.model_dump_json(),
+        }
+        for number, (each, settings) in enumerate(sides.items())
+    ]
 
 
 class ConversationStore:
@@ -93,36 +118,13 @@ class ConversationStore:
             raise StudioError(Code.CONVERSATION_NOT_FOUND)
         return rows
 
-    def add(
-        self,
-        owner: str,
-        title: str,
-        sides: Mapping[str, ConversationSettings],
-        said: Sequence[NewTurn] = (),
-        created_at: float | None = None,
-    ) -> float:
-        """A new conversation, or two side by side, by their ids; with what was said in them. When
-        that was."""
+    def add(self, rows: Sequence[Row], said: Sequence[NewTurn] = ()) -> None:
+        """Keep what `new_rows` gives, with what was said in it."""
         now = time.time()
-        ids = list(sides)
-        rows = [
-            {
-                "id": each,
-                "owner": owner,
-                "title": plain(title)[:TITLE_CHARACTERS],
-                "created_at": now if created_at is None else created_at,
-                "changed_at": now,
-                "beside": next((other for other in ids if other != each), None),
-                "side": number,
-                "settings": settings.model_dump_json(),
-            }
-            for number, (each, settings) in enumerate(sides.items())
-        ]
         with self._write() as connection:
-            connection.execute(sa.insert(conversations), rows)
+            connection.execute(sa.insert(conversations), [dict(row) for row in rows])
             if said:
-                connection.execute(sa.insert(turns), [_columns(each, 0.0) for each in said])
-        return now
+                connection.execute(sa.insert(turns), [_columns(each, now) for each in said])
 
     def change(self, ids: Sequence[str], **values: Any) -> None:
         with self._write() as connection:
@@ -153,6 +155,8 @@ class ConversationStore:
 
     def turns(self, ids: Sequence[str], tree: Tree) -> tuple[Turn, ...]:
         """These turns, in this order."""
+        if not ids:
+            return ()
         query = sa.select(turns).where(turns.c.id.in_(ids))
         with self._engine.connect() as connection:
             rows = {row["id"]: row for row in connection.execute(query).mappings()}

@@ -5,6 +5,7 @@ database that is older than they are; an older studio never looks at them.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from backend.errors import ErrorInfo
 from backend.jobs.store import metadata
 
 B = TypeVar("B", bound=BaseModel)
+Row = sa.RowMapping | Mapping[str, Any]
 FIRST, SECOND = 0, 1
 """Sides of two conversations that are asked the same."""
 
@@ -127,12 +129,12 @@ def turn_of(record: sa.RowMapping, versions: tuple[str, ...] = ()) -> Turn:
     )
 
 
-def summary_of(record: sa.RowMapping) -> ConversationSummary:
+def summary_of(record: Row) -> ConversationSummary:
     names = ConversationSummary.model_fields
     return ConversationSummary(**{name: record[name] for name in names})
 
 
-def settings_of(record: sa.RowMapping) -> ConversationSettings:
+def settings_of(record: Row) -> ConversationSettings:
     return ConversationSettings.model_validate_json(record["settings"])
 
 

@@ -11,9 +11,16 @@ from backend.chat.conversations.pictures import check_pictures
 from backend.chat.conversations.reading import Reader, Side
 from backend.chat.conversations.routes import Route, Router
 from backend.chat.conversations.store import ConversationStore, NewTurn, title_from
-from backend.chat.conversations.tables import Asked, plain
+from backend.chat.conversations.tables import Asked, plain, summary_of
 from backend.chat.conversations.writer import Writer
-from backend.contracts import AnswerNews, AnswerState, ChatRequest, Endpoint, Turn
+from backend.contracts import (
+    AnswerNews,
+    AnswerState,
+    ChatRequest,
+    Conversation,
+    Endpoint,
+    Turn,
+)
 from backend.errors import Code, StudioError
 
 LOOK_S = 0.5
@@ -34,21 +41,16 @@ class Talk:
         self._reader, self._router = reader, router
 
     def say(
-        self,
-        conversation: str,
-        owner: str | None,
-        text: str,
-        images: tuple[str, ...],
-        instead_of: str | None,
-    ) -> tuple[AnswerNews, ...]:
+        self, sides: list[Side], text: str, images: tuple[str, ...], instead_of: str | None
+    ) -> tuple[Conversation, ...]:
         """Ask, on each side; `instead_of` a question, as another version of it. Nothing is kept of
-        what cannot be asked."""
+        what cannot be asked. The sides as they are then."""
         check_pictures(images)
-        sides = self._reader.sides(conversation, owner)
         routes = self._router.routes([side.settings.server for side in sides], sides[0].owner)
         ids = [new_id() for _ in sides]
         twins = ids[::-1] if len(ids) > 1 else [None]
         said, drafts, path, hidden = list[NewTurn](), list[Draft](), list[str](), list[str]()
+        shown = list[tuple[Turn, ...]]()
         for side, route, each, twin in zip(sides, routes, ids, twins, strict=True):
             parent = _parent(sides, side, instead_of)
             question = Turn(
@@ -58,15 +60,30 @@ class Talk:
                 content=plain(text),
                 images=images,
                 created_at=time.time(),
+                versions=(*(node.id for node in side.tree.children(parent)), each),
             )
-            draft = self._draft(side, question, route)
+            above = side.tree.path_to(parent)
+            before = self._reader.turns(above, side.tree)
+            draft = self._draft(side, before, question, route)
             said += [NewTurn(side.id, question, twin), _kept(side, draft)]
             drafts.append(draft)
-            above = side.tree.path_to(parent)
             path += above
             hidden += _hidden(side, above, parent)
-        self._store.ask(said, path, hidden, title_from(text))
-        return self._begin(drafts, routes)
+            shown.append((*before, question))
+        title = sides[0].row["title"] or title_from(text)
+        if all(side.kept for side in sides):
+            self._store.ask(said, path, hidden, title)
+        else:
+            self._store.add([dict(side.row) | {"title": title} for side in sides], said)
+        self._begin(drafts, routes)
+        return tuple(
+            Conversation(
+                **summary_of(side.row).model_dump() | {"title": title},
+                settings=side.settings,
+                turns=(*turns, draft.turn()),
+            )
+            for side, turns, draft in zip(sides, shown, drafts, strict=True)
+        )
 
     def again(self, conversation: str, owner: str | None, turn: str) -> AnswerNews:
         """Have an answer written anew, or a question answered; other versions stay."""
@@ -77,10 +94,12 @@ class Talk:
             path.pop()
         route = self._router.routes([each.settings.server for each in sides], side.owner)[0]
         question = self._reader.turns(path[-1:], side.tree)[0]
-        draft = self._draft(side, question, route)
+        before = self._reader.turns(path[:-1], side.tree)
+        draft = self._draft(side, before, question, route)
         hidden = _hidden(side, path, question.id)
         self._store.ask([_kept(side, draft)], path, hidden, title_from(question.content))
-        return self._begin([draft], [route])[0]
+        self._begin([draft], [route])
+        return draft.news()
 
     def stop(self, turn: str, owner: str | None) -> None:
         self._store.place_of(turn, owner)
@@ -118,9 +137,8 @@ class Talk:
         turns = self._reader.turns(before, side.tree)
         return request_of(turns, asked.settings), asked.endpoint
 
-    def _draft(self, side: Side, question: Turn, route: Route) -> Draft:
+    def _draft(self, side: Side, before: Sequence[Turn], question: Turn, route: Route) -> Draft:
         """An answer that can be asked for."""
-        before = self._reader.turns(side.tree.path_to(question.parent), side.tree)
         asked = request_of([*before, question], side.settings)
         request, endpoint = fitted(asked, route.endpoint)
         settings = side.settings.model_copy(update={"sampling": request.sampling})
@@ -141,13 +159,12 @@ class Talk:
             draft.sample(route.memory_bytes)
         return draft
 
-    def _begin(self, drafts: Sequence[Draft], routes: Sequence[Route]) -> tuple[AnswerNews, ...]:
+    def _begin(self, drafts: Sequence[Draft], routes: Sequence[Route]) -> None:
         """One whose server has to be brought waits for the other."""
         pairs = list(zip(drafts, routes, strict=True))
         beside = next((draft for draft, route in pairs if route.exchange is None), None)
         for draft, route in pairs:
             self._writer.begin(draft, route.exchange.after(beside) if route.exchange else None)
-        return tuple(draft.news() for draft in drafts)
 
 
 def news_of(turn: Turn) -> AnswerNews:
