@@ -32,11 +32,11 @@ from backend.quantize.language.choices import (
 )
 from backend.quantize.language.datasets import check_installed, is_installed, unreadable
 from backend.quantize.language.facts import Asked, ask_hub, find_facts, offered
+from backend.quantize.language.needs import memory_bytes
 from backend.quantize.language.order import (
     Source,
     check_target,
     make_order,
-    memory_bytes,
     read_source,
     target_of,
 )
@@ -152,7 +152,7 @@ class Quantize:
         self._check_request(request, owner)
         here = self._here()
         order = make_order(self._desk.settings, request)
-        return what_fits(order, here, min(here.budget_bytes, memory_bytes(order) - 1))
+        return what_fits(order, here, min(here.budget_bytes, memory_bytes(order, here.place) - 1))
 
     def preview_text(self, data: bytes, name: str) -> CalibrationPreview:
         """What a file holds, kept for a job to come: its `name` is what a request calls it.

@@ -1,6 +1,7 @@
 """Recipes of language models: what they name exists, and sizes follow from headers alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from backend.chat.simulation import READABLE
 from backend.contracts import MemorySample, QuantizeRequest, ServerKind
 from backend.errors import Code, StudioError
 from backend.quantize.language.choices import Here, recipe_choices
-from backend.quantize.language.order import make_order, memory_bytes, read_source, target_of
+from backend.quantize.language.needs import memory_bytes
+from backend.quantize.language.order import make_order, read_source, target_of
 from backend.quantize.language.plan import plan_quantisation, what_fits
 from backend.quantize.language.recipes import (
     KV_RECIPES,
@@ -251,15 +253,39 @@ def test_a_model_that_is_too_large_says_what_it_needs(settings: Settings) -> Non
 def test_what_would_fit_needs_less_and_changes_the_least(settings: Settings) -> None:
     request = QuantizeRequest(model="tiny", recipe="fp8", batch=64, length=512)
     order = make_order(settings, request)
-    enough = memory_bytes(order)
+    enough = memory_bytes(order, "cpu")
     assert what_fits(order, here(), enough) == ()
     first, *others = what_fits(order, here(), enough - 1)
     assert (first.recipe, first.batch, first.length) == ("fp8", 32, 512)
     assert first.memory_bytes < enough and all(each.recipe != "fp8" for each in others)
-    at_one = memory_bytes(make_order(settings, request.model_copy(update={"batch": 1})))
+    at_one = memory_bytes(make_order(settings, request.model_copy(update={"batch": 1})), "cpu")
     shorter = what_fits(order, here(), at_one - 1)[0]
     assert (shorter.recipe, shorter.batch) == ("fp8", 1) and shorter.length < 512
     assert what_fits(order, here(), 2**20) == ()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "gibibytes"),
+    [
+        ("nvfp4", 16.76),
+        ("nvfp4_mlp_only", 16.73),
+        ("nvfp4_awq_lite", 16.68),
+        ("fp8", 16.76),
+        ("int4_awq", 17.06),
+    ],
+)
+def test_an_8b_llama_takes_the_memory_that_an_h200_was_seen_to_hold(
+    settings: Settings, recipe: str, gibibytes: float
+) -> None:
+    """The most that torch reserved, in batches of 8 x 512 tokens (docs/quantisation.md)."""
+    request = QuantizeRequest(model="tiny", recipe=recipe, batch=8, length=512)
+    order = make_order(settings, request)
+    tensors = llama_8b()
+    config = {"hidden_size": 4096, "intermediate_size": 14336, "vocab_size": 128256}
+    size = estimate_size(order.recipe, order.kv, tensors, (), 0)
+    source = replace(order.source, tensors=tensors, config=config)
+    estimated = memory_bytes(replace(order, source=source, size=size), "gpu") / 2**30
+    assert estimated == pytest.approx(gibibytes, rel=0.05)
 
 
 def test_the_time_is_that_of_earlier_jobs_or_not_known(settings: Settings) -> None:

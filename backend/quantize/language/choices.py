@@ -16,6 +16,7 @@ from backend.errors import Code, StudioError
 from backend.hardware.capability import target_name
 from backend.hardware.targets import part_name
 from backend.language import Text, text
+from backend.quantize.language.needs import place
 from backend.quantize.language.order import (
     Source,
     size_of,
@@ -38,6 +39,10 @@ class Here:
     machine: Machine
     memory: MemorySample
     budget_bytes: int
+
+    @property
+    def place(self) -> str:
+        return place(self.cuda is not None, self.memory)
 
 
 def recipe_choices(

@@ -22,7 +22,6 @@ from backend.quantize.language.recipes import (
     find_recipe,
 )
 from backend.quantize.language.sizes import (
-    WIDE,
     SizeEstimate,
     StoredTensor,
     check_architecture,
@@ -31,9 +30,6 @@ from backend.quantize.language.sizes import (
     read_headers,
 )
 from backend.settings import Settings
-
-PROCESS_BYTES = 480 << 20
-"""Of a child process with torch, transformers and ModelOpt."""
 
 
 @dataclass(frozen=True)
@@ -198,38 +194,3 @@ def put_in_place(finished: Path, order: Order) -> None:
         shutil.rmtree(old)
     else:
         finished.replace(order.target)
-
-
-def disk_bytes(order: Order) -> int:
-    """Of the checkpoint, the original's logits while it is scored, and what calibration keeps."""
-    vocabulary = int(order.source.config.get("vocab_size") or 0)
-    logits = (order.request.evaluation_tokens + order.request.length) * vocabulary * 2
-    kept = order.size.quantised_source if order.recipe.rewrites_weights else 0
-    return order.size.whole + logits + kept
-
-
-def memory_bytes(order: Order) -> int:
-    """Peak of the child process: the model in 16 bits, and the most of what is beside it at a time.
-    Factors measured on a CPU (docs/quantisation.md)."""
-    source, request, rewrites = order.source, order.request, order.recipe.rewrites_weights
-    width = sum(int(source.config.get(name) or 0) for name in ("hidden_size", "intermediate_size"))
-    converted = any(tensor.dtype in WIDE for tensor in source.tensors)
-    loading = source.files_bytes if converted else 0
-    calibrating = request.batch * request.length * width * 2 * PASSING_TENSORS
-    if rewrites:
-        chosen = set(order.size.layers)
-        largest = max(tensor.values for tensor in source.tensors if tensor.module in chosen)
-        calibrating += largest * 4 * SMOOTHING_TENSORS
-        calibrating += 0 if converted else order.size.quantised_source
-    scoring = request.length * int(source.config.get("vocab_size") or 0) * SCORE_BYTES
-    exporting = 2 * order.size.quantised
-    beside = max(loading, calibrating, scoring, exporting)
-    return PROCESS_BYTES + 2 * source.parameters + beside
-
-
-PASSING_TENSORS = 10
-"""In 16 bits and of a layer's widths, that are alive at once while text passes."""
-SMOOTHING_TENSORS = 10
-"""In FP32 and of the largest layer's size, while AWQ or SmoothQuant look for its scales."""
-SCORE_BYTES = 18
-"""Of a logit while it is compared: in 16 bits, and four times in FP32."""

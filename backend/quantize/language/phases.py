@@ -15,6 +15,7 @@ from typing import Any
 
 from backend.chat.fetch import bring_language_model
 from backend.chat.models import MANIFEST
+from backend.chat.servers.kinds import device
 from backend.contracts import (
     Checkpoint,
     CheckpointManifest,
@@ -27,17 +28,17 @@ from backend.contracts import (
     Samples,
 )
 from backend.errors import Code, StudioError
+from backend.hardware import memory
 from backend.jobs.children import run_child
 from backend.jobs.context import JobContext, JobRequeued
 from backend.language import Text
 from backend.models.pool import ModelPool
+from backend.quantize.language.needs import disk_bytes, memory_bytes, place
 from backend.quantize.language.order import (
     Order,
     check_target,
-    disk_bytes,
     is_ours,
     make_order,
-    memory_bytes,
     put_in_place,
     size_of,
     size_view,
@@ -159,7 +160,7 @@ def _room(context: JobContext, pool: ModelPool, order: Order) -> Iterator[None]:
     """Memory set aside while the block runs. Raises StudioError MODEL_TOO_LARGE where there is
     never as much, QUANTIZE_OUT_OF_MEMORY where it was not enough, QUANTIZE_DISK_LOW."""
     check_disk(order)
-    needed = memory_bytes(order)
+    needed = memory_bytes(order, place(device() == "cuda", memory.sample()))
     try:
         with context.memory(pool, f"quantise {context.row.variant}", needed):
             yield

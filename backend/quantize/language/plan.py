@@ -19,12 +19,11 @@ from backend.language import Text, text
 from backend.models.hub import free_disk
 from backend.quantize.language.choices import Here, check_possible, why_not
 from backend.quantize.language.facts import Asked
+from backend.quantize.language.needs import disk_bytes, memory_bytes
 from backend.quantize.language.order import (
     Order,
     check_target,
-    disk_bytes,
     make_order,
-    memory_bytes,
     size_of,
     size_view,
     target_of,
@@ -113,7 +112,7 @@ def plan_quantisation(
         model=request.model,
         recipe=request.recipe,
         size=size_view(order.size) if order else None,
-        memory_bytes=memory_bytes(order) if order else None,
+        memory_bytes=memory_bytes(order, here.place) if order else None,
         disk_bytes=disk_bytes(order) if order else None,
         device=here.cuda or "CPU",
         out=str(target),
@@ -125,21 +124,21 @@ def plan_quantisation(
 def what_fits(order: Order, here: Here, limit_bytes: int) -> tuple[Fit, ...]:
     """What would do with so much memory where the request does not: smaller batches and then
     shorter sequences with its recipe, else other recipes at a batch of one."""
-    if memory_bytes(order) <= limit_bytes:
+    if memory_bytes(order, here.place) <= limit_bytes:
         return ()
     request, own, others = order.request, list[Fit](), list[Fit]()
     batch, length = request.batch, request.length
     while not own and (batch > 1 or length > SHORTEST):
         batch, length = (batch // 2, length) if batch > 1 else (1, max(length // 2, SHORTEST))
-        own += _fit(order, order.recipe, batch, length, limit_bytes)
+        own += _fit(order, order.recipe, batch, length, limit_bytes, here.place)
     for recipe in LANGUAGE_RECIPES.values():
         if recipe is not order.recipe and why_not(recipe, here.cuda is not None) is None:
-            others += _fit(order, recipe, 1, request.length, limit_bytes)
+            others += _fit(order, recipe, 1, request.length, limit_bytes, here.place)
     return (*own, *others[: MOST_FITS - len(own)])
 
 
 def _fit(
-    order: Order, recipe: LanguageRecipe, batch: int, length: int, limit_bytes: int
+    order: Order, recipe: LanguageRecipe, batch: int, length: int, limit_bytes: int, at: str
 ) -> list[Fit]:
     """One, or none where it does not fit or there is nothing for the recipe to quantise."""
     changes = {"recipe": recipe.name, "batch": batch, "length": length}
@@ -148,7 +147,7 @@ def _fit(
         size = size_of(order.source, recipe, order.kv, request.leave_out)
     except StudioError:
         return []
-    needed = memory_bytes(replace(order, request=request, recipe=recipe, size=size))
+    needed = memory_bytes(replace(order, request=request, recipe=recipe, size=size), at)
     fits = needed <= limit_bytes
     return [Fit(memory_bytes=needed, **changes)] if fits else []
 
@@ -193,7 +192,7 @@ def _disk(order: Order) -> Finding:
 
 
 def _memory(order: Order, here: Here) -> Finding:
-    needed = memory_bytes(order)
+    needed = memory_bytes(order, here.place)
     if needed > here.budget_bytes:
         raise StudioError(
             Code.MODEL_TOO_LARGE,
