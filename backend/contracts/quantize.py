@@ -186,7 +186,8 @@ class QuantizePlan(Contract):
 
 
 class LayerError(Contract):
-    """How far one weight of the checkpoint is from its source, as relative root mean square."""
+    """How far one weight of the checkpoint is from its source, as relative root mean square; each
+    column at the scale at which it was rounded."""
 
     layer: str
     relative_error: float

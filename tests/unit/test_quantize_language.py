@@ -354,6 +354,16 @@ def test_a_quantised_cache_is_named_and_its_scales_are_there(
     assert found.looked["quality"]["kv_cache_rounded"]
 
 
+def test_smoothing_of_large_inputs_is_no_fault(source: Path, tmp_path: Path) -> None:
+    """As trained models have them: a few columns of what goes into a layer far above the rest."""
+    tensors = load_file(source / "model.safetensors")
+    tensors["model.layers.0.mlp.up_proj.weight"][:4] *= 300
+    folder = shutil.copytree(source, tmp_path / "source")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    found = _make(folder, tmp_path / "work", "int8_smoothquant")
+    assert max(found.looked["errors"].values()) < 0.03
+
+
 @pytest.mark.parametrize("recipe", ["fp8", "int8_smoothquant", "w4a8_awq_beta"])
 def test_a_kept_calibration_exports_the_same_bytes(make: Make, tmp_path: Path, recipe: str) -> None:
     """As after a kill: calibration and score of the first child are found by the second."""

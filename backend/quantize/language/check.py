@@ -80,7 +80,8 @@ def compare_weights(
     forms: dict[str, LanguageRecipe],
     on_done: Callable[[int, int], None],
 ) -> dict[str, float]:
-    """The relative error (root mean square) of each quantised weight once it is computed back.
+    """The relative error (root mean square) of each quantised weight once it is computed back,
+    each column at the scale at which it was rounded.
 
     What ModelOpt folded into the norm before a layer, or into the layer before it, is taken out
     again. Raises StudioError CHECKPOINT_CHECK_FAILED for what is not finite or too far off,
@@ -98,8 +99,12 @@ def compare_weights(
         if name.endswith(".weight") and module in forms:
             recipe = forms[module]
             wanted = _get(before, name).float()
-            found = dequantised(after, module) * _folded(before, after, module, recipe)
-            error = float((found - wanted).norm() / wanted.norm().clamp_min(1e-30))
+            folded = _folded(before, after, module, recipe)
+            found = dequantised(after, module) * folded
+            smoothing = after(f"{module}.pre_quant_scale")
+            scale = folded if smoothing is None else folded * smoothing.float()
+            off = ((found - wanted) / scale).norm()
+            error = float(off / (wanted / scale).norm().clamp_min(1e-30))
             limit = FARTHEST[recipe.form.value]
             if not error <= limit:
                 raise wrong("far", tensor=name, error=f"{error:.3g}", limit=f"{limit:.2g}")
