@@ -41,9 +41,10 @@ class Asked:
 
 
 def offered(settings: Settings) -> tuple[SourceFacts, ...]:
-    """Models to begin with: the suggested ones, then the others that are on this machine."""
+    """Models to begin with: the suggested ones, then the plain ones that are on this machine."""
     here = {model.name: model for model in list_language_models(settings)}
-    rest = [name for name in here if name not in SUGGESTED]
+    plain = [name for name, model in here.items() if not (model.algorithm or model.simulated)]
+    rest = [name for name in plain if name not in SUGGESTED]
     return tuple(
         facts_of(here[name]) if name in here else SourceFacts(name=name, here=False, asked=False)
         for name in (*SUGGESTED, *rest)
