@@ -109,6 +109,15 @@ async function drawForm() {
   }
 }
 
+// Show the engines whose rows hold these words.
+export async function findEngines(words) {
+  showView("list");
+  await refreshEngines();
+  const search = document.getElementById("engine-search");
+  if (search) search.value = words;
+  filter();
+}
+
 // Rows that hold all the words and stand as chosen; a group without any is not shown.
 function filter() {
   const words = (document.getElementById("engine-search")?.value ?? "").toLowerCase().split(/\s+/);
