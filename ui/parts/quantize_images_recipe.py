@@ -106,8 +106,8 @@ def _levels(recipe: ImageRecipeChoice, chosen: ImageRecipeLevel | None, language
         name = t("quantize_images.check.level", language, level=value)
         size = human_bytes(each.size.whole_bytes)
         rows += (
-            f'<label class="q-choice" data-key="{recipe.name}-{value}"><input type="radio" '
-            f'name="level" value="{value}"{" checked" if each is chosen else ""}>'
+            f'<label class="q-choice q-recipe" data-key="{recipe.name}-{value}">'
+            f'<input type="radio" name="level" value="{value}"{" checked" if each is chosen else ""}>'
             f'<span><strong>{esc(name)}</strong> <span class="s-num">{esc(size)}</span>'
             f"<small>{esc(each.covers.render(language))}</small></span></label>"
         )
