@@ -98,7 +98,9 @@ def run(studio: Studio, request: QuantizeImagesRequest, as_json: bool) -> None:
 
 def quality_words(quality: PictureQuality) -> str:
     how = "simulated in torch" if quality.simulated else f"through {quality.runtime}"
-    decibels = "identical" if quality.psnr_db is None else f"PSNR {quality.psnr_db:.1f} dB"
+    decibels = f"{quality.identical} of {quality.pictures} identical"
+    if quality.psnr_db is not None:
+        decibels = f"PSNR {quality.psnr_db:.1f} dB"
     return (
         f"{decibels}, SSIM {quality.ssim:.4f} (medians of {quality.pictures} pictures, {how}, "
         f"against torch {quality.reference})"

@@ -180,7 +180,7 @@ def test_a_result_is_drawn_whole(studio: Studio) -> None:
         assert said in html, said
     assert "simulated" not in html and 'data-variant="demo-flux/int8/onnxruntime">' in html
     row = result_list(studio.results.list(OWNER), "ko")
-    assert "PSNR 31.2 dB" in row and "시뮬레이션" not in row
+    assert "2장 중 1장 같음, SSIM" in row and "시뮬레이션" not in row
 
 
 def test_simulated_pictures_are_marked_wherever_they_are_shown(studio: Studio) -> None:

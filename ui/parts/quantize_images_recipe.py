@@ -102,12 +102,12 @@ def _levels(recipe: ImageRecipeChoice, chosen: ImageRecipeLevel | None, language
         return ""
     rows = ""
     for each in recipe.levels:
-        value = f"{each.level:g}"
+        value, checked = f"{each.level:g}", " checked" if each is chosen else ""
         name = t("quantize_images.check.level", language, level=value)
         size = human_bytes(each.size.whole_bytes)
         rows += (
             f'<label class="q-choice q-recipe" data-key="{recipe.name}-{value}">'
-            f'<input type="radio" name="level" value="{value}"{" checked" if each is chosen else ""}>'
+            f'<input type="radio" name="level" value="{value}"{checked}>'
             f'<span><strong>{esc(name)}</strong> <span class="s-num">{esc(size)}</span>'
             f"<small>{esc(each.covers.render(language))}</small></span></label>"
         )

@@ -51,14 +51,22 @@ def _facts(manifest: ImageQuantizeManifest, language: str) -> str:
         samples=manifest.samples,
         steps=manifest.calibration_steps,
     )
+    target = "CPU" if manifest.target == "cpu" else manifest.target
     rows = [
-        ("source", manifest.source + (f" @ {manifest.revision[:12]}" if manifest.revision else "")),
+        ("source", _source(manifest)),
         ("recipe", ", ".join(recipe)),
-        ("engines", f"{NAMES[request.runtime or 'torch']} · {manifest.target}"),
+        ("engines", f"{NAMES[request.runtime or 'torch']} · {target}"),
         ("watched", watched),
         ("made", f"{when(manifest.made_at)} · {manifest.device}"),
     ]
     return fact_list(rows, language)
+
+
+def _source(manifest: ImageQuantizeManifest) -> str:
+    """A model of the studio by its name, one of the hub by its repository and commit."""
+    if manifest.revision is None:
+        return manifest.request.model
+    return f"{manifest.source} @ {manifest.revision[:12]}"
 
 
 def _actions(entry: ResultEntry, manifest: ImageQuantizeManifest, language: str) -> str:

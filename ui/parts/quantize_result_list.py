@@ -69,8 +69,12 @@ def picture_quality(quality: PictureQuality, language: str) -> str:
 
 def likeness(quality: PictureQuality, language: str) -> str:
     """Medians over the pictures."""
-    if quality.psnr_db is None:
+    if quality.identical == quality.pictures:
         return t("page.result.identical", language)
+    if quality.psnr_db is None:
+        same = t("page.result.identical_share", language, count=quality.identical,
+                 pictures=quality.pictures)  # fmt: skip
+        return f"{same}, SSIM {quality.ssim:.3f}"
     return f"PSNR {quality.psnr_db:.1f} dB, SSIM {quality.ssim:.3f}"
 
 

@@ -57,7 +57,7 @@ def pictures_entry(row: JobRow, folder: Path) -> ResultEntry:
         return entry.model_copy(update={"problem": error.info})
     told = {
         "made_at": manifest.made_at,
-        "source": manifest.source,
+        "source": manifest.request.model,
         "recipe": manifest.request.recipe,
         "title": manifest.request.recipe.upper(),
         "size": manifest.size,
