@@ -10,6 +10,8 @@ from PIL import Image
 from backend.contracts import (
     BlockSensitivity,
     DenoiserSize,
+    EngineRequest,
+    FetchPlan,
     ImageQuantizeManifest,
     ImageRecipes,
     JobKind,
@@ -129,6 +131,27 @@ def test_only_what_the_precision_has_is_asked_for(offered: ImageRecipes) -> None
 def test_what_is_no_number_is_named(offered: ImageRecipes, field: str, value: str) -> None:
     form = QuantizeForm(**images_fields_of(REQUEST) | {field: value})
     refused(Code.INVALID_REQUEST, images_request_of, form, recipe_for(form, offered))
+
+
+def test_the_hub_is_asked_only_when_told_and_its_answer_remembered(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = QuantizeImagesRequest(model="sdxl-1.0", recipe="fp8")
+    asked: list[str] = []
+
+    def answer(engines: EngineRequest) -> FetchPlan:
+        asked.append(engines.model)
+        sizes = {"total_bytes": 9, "here_bytes": 0, "missing_bytes": 9, "disk_free_bytes": 99}
+        return FetchPlan(model=engines.model, repos=(), folder="hub", **sizes)
+
+    def status(ask: bool) -> str:
+        plan = studio.quantize_images.plan(request, ask=ask)
+        return next(check.status for check in plan.checks if check.name == "hub")
+
+    monkeypatch.setattr(studio.models, "plan_fetch", answer)
+    assert (status(ask=False), asked) == ("warn", [])
+    assert (status(ask=True), asked) == ("ok", ["sdxl-1.0"])
+    assert (status(ask=False), asked) == ("ok", ["sdxl-1.0"])
 
 
 def test_the_command_is_the_request_again(tmp_path: Path) -> None:
