@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_PICTURE_BYTES = 64 * 1024**2
 ENGINE_JOBS = (JobKind.ENGINE, JobKind.LOAD)
 SERVER_JOBS = (JobKind.SERVE,)
-QUANTIZE_JOBS = (JobKind.QUANTIZE,)
+QUANTIZE_JOBS = (JobKind.QUANTIZE, JobKind.QUANTIZE_IMAGES)
 MOST_QUANTISED = 6
 IN_HISTORY = tuple(kind for kind in JobKind if kind not in SERVER_JOBS)
 """Servers have cards of their own on the Chat tab."""

@@ -8,11 +8,12 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from backend.contracts import JobState, PushResult, ServeCommand
+from backend.contracts import JobState, PicturesView, PushResult, ServeCommand
 from ui.access import page_owner
 from ui.i18n import language_of, t
 from ui.parts.job_card import job_card
 from ui.parts.markup import esc
+from ui.parts.quantize_images_result import pictures_view
 from ui.parts.quantize_result import result_view
 from ui.parts.quantize_result_list import result_list
 
@@ -43,6 +44,9 @@ def quantize_result_routes(studio: "Studio") -> APIRouter:
     def read_one(request: Request, key: str) -> dict[str, str]:
         owner = page_owner(request)
         view = studio.results.show(key, owner)
+        if isinstance(view, PicturesView):
+            html = pictures_view(view, language_of(request))
+            return {"html": html, "key": view.entry.key}
         serve: tuple[ServeCommand, ...] = ()
         if view.manifest is not None:
             serve = studio.results.serve_commands(view.entry.key, owner)

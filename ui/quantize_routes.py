@@ -1,12 +1,18 @@
 """The private routes of the Quantise tab's wizard."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
-from backend.contracts import CalibrationPreview, QuantizeRequest
+from backend.contracts import (
+    CalibrationPreview,
+    JobKind,
+    QuantizeImagesRequest,
+    QuantizeRequest,
+)
 from backend.errors import Code, StudioError
 from ui.access import page_owner
 from ui.i18n import language_of
@@ -22,11 +28,12 @@ from ui.parts.quantize_form import (
     fields_of,
 )
 from ui.parts.quantize_frame import framed, stepper
+from ui.parts.quantize_images_form import images_fields_of
 from ui.parts.quantize_model import model_step
 from ui.parts.quantize_run import result_key
 from ui.parts.quantize_text import name_of
 from ui.quantize_language import LANGUAGE
-from ui.quantize_pictures import PICTURE
+from ui.quantize_pictures import PICTURE, told_of_pictures
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -54,7 +61,9 @@ def quantize_routes(studio: "Studio") -> APIRouter:
         open_ = STEPS[:1] if step == STEPS[0] and not page.ready else STEPS[:-1]
         return {
             "html": framed(step, page, language),
-            "steps": stepper(step, (*open_, STEPS[-1]), _told(form, language), key or "", language),
+            "steps": stepper(
+                step, (*open_, STEPS[-1]), _told(studio, form, owner, language), key or "", language
+            ),
             "step": step,
             "job": form.job,
         }
@@ -63,6 +72,8 @@ def quantize_routes(studio: "Studio") -> APIRouter:
     def read_settings(request: Request, job_id: str) -> dict[str, str]:
         """The wizard's fields as a job was asked for."""
         job = studio.jobs.get(job_id, page_owner(request))
+        if job.kind is JobKind.QUANTIZE_IMAGES:
+            return images_fields_of(QuantizeImagesRequest.model_validate(job.request))
         return fields_of(QuantizeRequest.model_validate(job.request))
 
     @router.post("/hub")
@@ -127,10 +138,12 @@ def _result(studio: "Studio", job_id: str, owner: str) -> str | None:
         return None
 
 
-def _told(form: QuantizeForm, language: str) -> dict[str, str]:
+def _told(studio: "Studio", form: QuantizeForm, owner: str, language: str) -> dict[str, str]:
     """What was chosen in each step, in few words."""
     told = {"model": form.wanted.removeprefix(PICTURES)}
     if form.of_pictures:
+        with suppress(StudioError):
+            told |= told_of_pictures(studio, form, owner)
         return told
     samples, length = form.samples or USUAL.samples, form.length or USUAL.length
     text = name_of(form, form.calibration, language)

@@ -17,6 +17,7 @@ let stale = true;
 let turn = 0;
 let looks = 0;
 let filled = "";
+let wanted = "";
 
 export function mountEngines() {
   const waiting = setInterval(() => {
@@ -78,6 +79,8 @@ export async function drawEngines() {
   const { html, count } = await get("engines");
   if (mine !== looks) return;
   morph(list(), html);
+  const search = document.getElementById("engine-search");
+  if (search && wanted) [search.value, wanted] = [wanted, ""];
   filter();
   root().dataset.engines = count;
 }
@@ -107,6 +110,13 @@ async function drawForm() {
     filled = html;
     morph(form(), html);
   }
+}
+
+// Show the engines whose rows hold these words.
+export function findEngines(words) {
+  wanted = words;
+  showView("list");
+  return drawEngines();
 }
 
 // Rows that hold all the words and stand as chosen; a group without any is not shown.

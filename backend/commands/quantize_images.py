@@ -9,6 +9,7 @@ from backend.commands.session import follow, with_worker
 from backend.contracts import (
     ImageQuantizePlan,
     ImageRecipeChoice,
+    PictureQuality,
     QuantizedPictures,
     QuantizeImagesRequest,
 )
@@ -95,15 +96,23 @@ def run(studio: Studio, request: QuantizeImagesRequest, as_json: bool) -> None:
     answer(as_json, data, f"{table(rows_of(engines))}\n{_words(result)}")
 
 
-def _words(result: QuantizedPictures) -> str:
-    made, quality = result.checkpoint, result.manifest.quality
+def quality_words(quality: PictureQuality) -> str:
     how = "simulated in torch" if quality.simulated else f"through {quality.runtime}"
-    decibels = "identical" if quality.psnr_db is None else f"PSNR {quality.psnr_db:.1f} dB"
+    decibels = f"{quality.identical} of {quality.pictures} identical"
+    if quality.psnr_db is not None:
+        decibels = f"PSNR {quality.psnr_db:.1f} dB"
+    return (
+        f"{decibels}, SSIM {quality.ssim:.4f} (medians of {quality.pictures} pictures, {how}, "
+        f"against torch {quality.reference})"
+    )
+
+
+def _words(result: QuantizedPictures) -> str:
+    made = result.checkpoint
     worst = max(result.manifest.sensitivity.blocks, key=lambda block: block.relative_error)
     return (
         f"{made.path}\n{human_bytes(made.source_size_bytes)} -> {human_bytes(made.size_bytes)} "
         f"({made.ratio_whole:.2f}x; quantised layers {made.ratio_quantised_layers:.2f}x)\n"
-        f"{decibels}, SSIM {quality.ssim:.4f} (medians of {quality.pictures} pictures, {how}, "
-        f"against torch {quality.reference})\n"
+        f"{quality_words(result.manifest.quality)}\n"
         f"most sensitive block: {worst.block} ({worst.relative_error:.2g})"
     )

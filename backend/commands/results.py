@@ -7,14 +7,15 @@ import typer
 
 from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json
+from backend.commands.quantize_images import quality_words
 from backend.commands.session import follow, with_worker
-from backend.contracts import Agreement, PushResult, ResultEntry, ResultView
+from backend.contracts import Agreement, PicturesView, PushResult, ResultEntry, ResultView
 from backend.errors import Code, StudioError
 from backend.language import human_bytes, human_seconds
 from backend.settings import load_settings
 from backend.studio import Studio
 
-app = typer.Typer(help="Checkpoints that were quantised here.", no_args_is_help=True)
+app = typer.Typer(help="What was quantised here.", no_args_is_help=True)
 Key = Annotated[str, typer.Argument(help="As `results list` names it.")]
 Repo = Annotated[str, typer.Option(help="Repository of the hub, owner/name.")]
 Public = Annotated[bool, typer.Option("--public", help="For everybody to see.")]
@@ -44,6 +45,9 @@ def show(key: Key, as_json: Json = False) -> None:
         if found.entry.problem is not None:
             problem = found.entry.problem
             raise StudioError(problem.code, problem.detail, **problem.values)
+        if isinstance(found, PicturesView):
+            answer(as_json, {"result": found.model_dump(mode="json")}, _pictures(found))
+            return
         commands = studio.results.serve_commands(key, None)
         data = found.model_dump(mode="json") | {
             "serve": [
@@ -100,6 +104,13 @@ def agree(
 
 
 def _row(entry: ResultEntry) -> tuple[str, ...]:
+    if entry.size is not None and entry.pictures is not None:
+        return (
+            entry.key,
+            entry.title,
+            f"{human_bytes(entry.size.source_bytes)} -> {human_bytes(entry.size.whole_bytes)}",
+            quality_words(entry.pictures),
+        )
     if entry.size is None or entry.quality is None:
         problem = entry.problem.message() if entry.problem else ""
         return (entry.key, "", human_bytes(entry.size_bytes), problem)
@@ -111,6 +122,17 @@ def _row(entry: ResultEntry) -> tuple[str, ...]:
         f"{human_bytes(size.source_bytes)} -> {human_bytes(size.whole_bytes)}",
         f"perplexity {quality.perplexity_reference:.3f} -> {quality.perplexity:.3f}{scope}",
     )
+
+
+def _pictures(found: PicturesView) -> str:
+    assert found.manifest is not None
+    lines = ["  ".join(_row(found.entry)), found.entry.path, ""]
+    pairs = [
+        (pair.quantised, "the same" if pair.psnr_db is None else f"{pair.psnr_db:.1f} dB",
+         f"{pair.ssim:.4f}", pair.prompt)
+        for pair in found.manifest.pictures
+    ]  # fmt: skip
+    return "\n".join([*lines, table(pairs), "", found.command or ""])
 
 
 def _words(found: ResultView) -> str:

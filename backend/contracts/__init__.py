@@ -137,6 +137,7 @@ from backend.contracts.quantize import (
 from backend.contracts.quantize_images import (
     BlockSensitivity,
     DenoiserSize,
+    ImagePrompts,
     ImageQuantizeManifest,
     ImageQuantizePlan,
     ImageRecipeChoice,
@@ -154,6 +155,7 @@ from backend.contracts.quantize_images import (
 from backend.contracts.results import (
     Agreement,
     AgreementAnswer,
+    PicturesView,
     PushRequest,
     PushResult,
     ResultEntry,
@@ -226,6 +228,7 @@ __all__ = [
     "Health",
     "HistoryPage",
     "ImageLimits",
+    "ImagePrompts",
     "ImageQuantizeManifest",
     "ImageQuantizePlan",
     "ImageRecipeChoice",
@@ -259,6 +262,7 @@ __all__ = [
     "PhaseView",
     "PicturePair",
     "PictureQuality",
+    "PicturesView",
     "PlannedEngine",
     "Precision",
     "PromptProgress",

@@ -164,6 +164,13 @@ class ImageQuantizePlan(Contract):
         return next((check.error for check in self.checks if check.error is not None), None)
 
 
+class ImagePrompts(Contract):
+    """What a job calibrates on, and what it compares pictures of."""
+
+    watched: tuple[str, ...]
+    compared: tuple[str, ...]
+
+
 class PicturePair(Contract):
     """A picture at both precisions: same prompt, seed and embeddings."""
 

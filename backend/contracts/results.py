@@ -1,4 +1,4 @@
-"""What was quantised: the checkpoints that this studio made, and what can be done with one."""
+"""What was quantised: checkpoints and compared pictures, and what can be done with one."""
 
 from typing import Literal
 
@@ -6,15 +6,17 @@ from pydantic import Field
 
 from backend.contracts.base import Contract
 from backend.contracts.quantize import CheckpointManifest, Quality, RecipeSize
+from backend.contracts.quantize_images import DenoiserSize, ImageQuantizeManifest, PictureQuality
 from backend.errors import ErrorInfo
 from backend.language import Text
 
 
 class ResultEntry(Contract):
-    """A checkpoint as a list shows it."""
+    """A checkpoint, or the pictures of a quantised picture model, as a list shows it."""
 
     key: str
-    """`checkpoint:<name>` in the studio's own folder, `job:<id>` in one that was asked for."""
+    """`checkpoint:<name>` in the studio's own folder, `job:<id>` in one that was asked for;
+    `pictures:<job id>` of a picture model."""
     name: str
     path: str
     made_at: float
@@ -26,8 +28,11 @@ class ResultEntry(Contract):
     recipe: str = ""
     title: str = ""
     """The recipe, for people."""
-    size: RecipeSize | None = None
+    size: RecipeSize | DenoiserSize | None = None
     quality: Quality | None = None
+    """Of a language model."""
+    pictures: PictureQuality | None = None
+    """Of a picture model."""
     problem: ErrorInfo | None = None
     """Why it cannot be shown; its manifest's part is empty then."""
 
@@ -97,6 +102,18 @@ class ResultView(Contract):
     evaluation: str
     """The command of lm-eval."""
     agreement: Agreement | None
+
+
+class PicturesView(Contract):
+    """What came of quantising a picture model, whole."""
+
+    entry: ResultEntry
+    job: str
+    """Whose files the pictures are."""
+    manifest: ImageQuantizeManifest | None
+    files: tuple[ResultFile, ...]
+    command: str | None
+    """The studio's; None without a manifest."""
 
 
 class PushRequest(Contract):

@@ -1,6 +1,9 @@
 """Quantising picture models: `Studio.quantize_images`."""
 
 from backend.contracts import (
+    EngineRequest,
+    FetchPlan,
+    ImagePrompts,
     ImageQuantizePlan,
     ImageRecipes,
     JobKind,
@@ -15,7 +18,12 @@ from backend.jobs.store import jobs
 from backend.models.catalog import variant_key
 from backend.models.files import corrupted
 from backend.quantize.images.choices import Here, image_recipes
-from backend.quantize.images.order import find_picture_model, make_order, the_picture_model
+from backend.quantize.images.order import (
+    find_picture_model,
+    make_order,
+    prompts_for,
+    the_picture_model,
+)
 from backend.quantize.images.phases import checkpoint_of, read_manifest
 from backend.quantize.images.plan import Asked, check_disk, check_memory, plan_images
 from backend.studio.desk import Desk
@@ -31,6 +39,8 @@ class QuantizeImages:
         self._desk = desk
         self._models = models
         self._engines = engines
+        self._told: dict[str, FetchPlan] = {}
+        """What the hub said, by model."""
 
     def knows(self, name: str) -> bool:
         """Whether a name is that of a picture model, or of its repository on the hub."""
@@ -53,17 +63,29 @@ class QuantizeImages:
         here = Here(this_host(), limit, tuple(measured))
         return image_recipes(the_picture_model(self._desk.settings, model), here)
 
-    def plan(self, request: QuantizeImagesRequest) -> ImageQuantizePlan:
-        """What a job would do and what is in its way; raises nothing. Asks the hub where the model
-        is not here."""
+    def prompts(self, request: QuantizeImagesRequest) -> ImagePrompts:
+        """What a job would calibrate on, and compare pictures of.
+
+        Raises StudioError MODEL_UNKNOWN, and what `quantize` raises of prompts and numbers.
+        """
+        return prompts_for(self._desk.settings, request, this_host())
+
+    def plan(self, request: QuantizeImagesRequest, ask: bool = True) -> ImageQuantizePlan:
+        """What a job would do and what is in its way; raises nothing. Where the model is not here
+        the hub is asked, unless `ask` says that what it said before is enough."""
         asked = Asked(
             host=this_host(),
             memory=memory.sample(),
             limit_bytes=self._desk.memory_limit_bytes(),
             estimate=self._engines.estimate,
-            fetch=self._models.plan_fetch,
+            fetch=self._ask if ask else lambda engines: self._told.get(engines.model),
         )
         return plan_images(self._desk.settings, request, asked)
+
+    def _ask(self, request: EngineRequest) -> FetchPlan:
+        plan = self._models.plan_fetch(request)
+        self._told[request.model] = plan
+        return plan
 
     def quantize(self, request: QuantizeImagesRequest, owner: str | None) -> str:
         """Queue the quantising of a picture model, and first the fetching of one that is not here;

@@ -1,4 +1,4 @@
-"""Checkpoints that this studio made: `Studio.results`."""
+"""What was quantised here: `Studio.results`."""
 
 import shlex
 from contextlib import suppress
@@ -14,6 +14,7 @@ from backend.contracts import (
     CheckpointManifest,
     JobKind,
     JobState,
+    PicturesView,
     PushRequest,
     ResultEntry,
     ResultView,
@@ -23,6 +24,7 @@ from backend.contracts import (
 )
 from backend.errors import Code, StudioError
 from backend.jobs.store import jobs
+from backend.quantize.images.results import PICTURES
 from backend.quantize.language.agreement import (
     Told,
     compare,
@@ -36,6 +38,7 @@ from backend.quantize.language.script import command_of, script_of_manifest
 from backend.studio.chat import Chat
 from backend.studio.desk import LOCAL, Desk
 from backend.studio.disk import Disk
+from backend.studio.picture_results import PictureResults
 
 SUCCEEDED = (jobs.c.kind == str(JobKind.QUANTIZE)) & (jobs.c.state == str(JobState.SUCCEEDED))
 
@@ -43,21 +46,25 @@ SUCCEEDED = (jobs.c.kind == str(JobKind.QUANTIZE)) & (jobs.c.state == str(JobSta
 class Results:
     """Checkpoints in the studio's own folder are shown to everybody, as the chat's models are; one
     elsewhere to who made it. Where people sign in, only who made one may take its files, push it
-    or delete it.
+    or delete it. What came of picture models is its owner's alone.
 
     Raises StudioError CHECKPOINT_NOT_FOUND for a key that means none, and CHECKPOINT_NOT_YOURS.
     """
 
     def __init__(self, desk: Desk, chat: Chat, disk: Disk) -> None:
         self._desk, self._chat, self._disk = desk, chat, disk
+        self._pictures = PictureResults(desk)
 
     def list(self, owner: str | None) -> tuple[ResultEntry, ...]:
         """The newest first. One whose manifest cannot be read says why."""
         found = [entry_of(made, self._mine(made, owner)) for made in self._made(owner)]
+        found += self._pictures.list(owner)
         return tuple(sorted(found, key=lambda entry: -entry.made_at))
 
-    def show(self, key: str, owner: str | None) -> ResultView:
+    def show(self, key: str, owner: str | None) -> ResultView | PicturesView:
         """One of `list`, or the checkpoint that the job of `job:<id>` made."""
+        if key.startswith(PICTURES):
+            return self._pictures.show(key, owner)
         made = self._find(key, owner)
         entry = entry_of(made, self._mine(made, owner))
         home = self._desk.settings.home
@@ -81,7 +88,9 @@ class Results:
         return serve_commands(settings, model, this_machine(settings))
 
     def file(self, key: str, name: str, owner: str | None) -> Path:
-        """A file of the checkpoint, to be handed out."""
+        """A file of a result, to be handed out."""
+        if key.startswith(PICTURES):
+            return self._pictures.file(key, name, owner)
         made = self._find(key, owner, change=True)
         if name not in {file.name for file in made.files}:
             raise StudioError(Code.CHECKPOINT_NOT_FOUND, result=f"{key}/{name}"[:200])
@@ -135,11 +144,13 @@ class Results:
         return self._desk.submit(JobKind.PUSH, owner, repo, variant, request, max(size, 1) / 2**20)
 
     def delete(self, key: str, owner: str | None) -> StorageItem:
-        """Delete a checkpoint; what went.
+        """Delete a checkpoint, or a picture model's pictures with their job; what went.
 
         Raises StudioError CHECKPOINT_KEPT while it is served or used, CHECKPOINT_OUTSIDE for one
         that is not below the studio's folder.
         """
+        if key.startswith(PICTURES):
+            return self._pictures.delete(key, owner)
         made = self._find(key, owner, change=True)
         if made.folder.parent != self._desk.settings.home / CHECKPOINTS:
             raise StudioError(Code.CHECKPOINT_OUTSIDE, path=str(made.folder))

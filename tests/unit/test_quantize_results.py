@@ -18,6 +18,7 @@ from backend.contracts import (
     JobState,
     MemorySample,
     QuantizeRequest,
+    ResultView,
     ServerKind,
     ServerPhase,
     ServerStatus,
@@ -60,6 +61,12 @@ def made_elsewhere(studio: Studio, folder: Path, owner: str = OWNER) -> str:
     desk.store.move(job, JobState.RUNNING)
     desk.store.move(job, JobState.SUCCEEDED, result=result)
     return job
+
+
+def shown(studio: Studio, key: str, owner: str) -> ResultView:
+    view = studio.results.show(key, owner)
+    assert isinstance(view, ResultView)
+    return view
 
 
 def refused(code: Code, call: Any, *arguments: Any) -> None:
@@ -115,12 +122,12 @@ def test_the_newest_comes_first_and_a_broken_one_says_so(
     broken = {entry.name: entry.problem for entry in found if entry.problem is not None}
     assert broken.keys() == {"torn", "other"}
     assert all(one.code is Code.CHECKPOINT_MANIFEST_BROKEN for one in broken.values() if one)
-    view = studio.results.show("checkpoint:torn", OWNER)
+    view = shown(studio, "checkpoint:torn", OWNER)
     assert view.manifest is None and view.script is None and view.files
 
 
 def test_one_is_shown_whole(studio: Studio, made: Path) -> None:
-    view = studio.results.show(KEY, OWNER)
+    view = shown(studio, KEY, OWNER)
     assert view.entry.title == "NVFP4" and view.entry.quality == manifest().quality
     assert view.manifest == manifest()
     assert {file.name: file.size_bytes for file in view.files} == {
@@ -140,7 +147,7 @@ def test_manifests_without_answers_and_request_are_read(studio: Studio, made: Pa
     told = json.loads(file.read_text())
     del told["answers"], told["request"]
     file.write_text(json.dumps(told))
-    view = studio.results.show(KEY, OWNER)
+    view = shown(studio, KEY, OWNER)
     assert view.entry.problem is None and view.manifest is not None
     assert (view.manifest.answers, view.command, view.script) == (None, None, None)
 
@@ -232,12 +239,12 @@ def test_agreement_of_two_live_servers(studio: Studio, made: Path) -> None:
         assert first.first_difference == len("Hm\n\nHello, wo")
         # one character is one token of this tokenizer
         assert found.leading_characters == found.leading_tokens == pytest.approx(13 / 16)
-        assert found.same == 0 and studio.results.show(KEY, OWNER).agreement == found
+        assert found.same == 0 and shown(studio, KEY, OWNER).agreement == found
         same = asyncio.run(studio.results.agree(KEY, OWNER, reference="tiny-nvfp4/tensorrt_llm"))
         assert same.same == len(QUESTIONS) and same.leading_tokens == 1.0
         quantised.die_after = 1
         refused(Code.SERVER_DIED, asyncio.run, studio.results.agree(KEY, OWNER))
-    assert studio.results.show(KEY, OWNER).agreement == same
+    assert shown(studio, KEY, OWNER).agreement == same
     assert not [file for file in made.iterdir() if file.name.startswith(".")]
 
 

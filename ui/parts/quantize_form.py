@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from backend.contracts import DatasetRequest, QuantizeRequest
+from backend.contracts import DatasetRequest, QuantizeImagesRequest, QuantizeRequest
 from backend.errors import Code, StudioError
 from backend.language import Text, text
 
@@ -18,7 +18,7 @@ PICTURES = "pictures:"
 """What the name of a picture model begins with in `model`."""
 USUAL = QuantizeRequest(model="")
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-Made = TypeVar("Made", QuantizeRequest, DatasetRequest)
+Made = TypeVar("Made", QuantizeRequest, QuantizeImagesRequest, DatasetRequest)
 SAME = (
     *("recipe", "kv_cache", "effective_bits", "calibration", "evaluation", "out"),
     *("samples", "length", "batch", "evaluation_tokens"),
@@ -57,6 +57,30 @@ class QuantizeForm(BaseModel):
     rows: str = ""
     out: str = ""
     replace: str = ""
+    precision: str = ""
+    """Of a picture model, as all that follows but the job."""
+    level: str = ""
+    smoothquant_alpha: str = ""
+    percentile: str = ""
+    runtime: str = ""
+    target: str = ""
+    prompts: str = ""
+    """Prompts to calibrate on, by digest; none for the model's own."""
+    own_prompts: str = ""
+    own_prompts_file: str = ""
+    compared: str = ""
+    """Prompts to compare pictures of, by digest."""
+    compared_file: str = ""
+    watched: str = ""
+    watched_steps: str = ""
+    count: str = ""
+    seed: str = ""
+    picture_steps: str = ""
+    guidance: str = ""
+    width: str = ""
+    height: str = ""
+    ask: str = ""
+    """Whether the hub may be asked now."""
     job: str = ""
 
     @property
@@ -86,7 +110,7 @@ def request_of(form: QuantizeForm) -> QuantizeRequest:
         "out": form.out.strip() or None,
         "replace": bool(form.replace),
     }
-    return _checked(QuantizeRequest, values)
+    return checked(QuantizeRequest, values)
 
 
 def fields_of(request: QuantizeRequest) -> dict[str, str]:
@@ -108,10 +132,11 @@ def dataset_of(form: QuantizeForm) -> DatasetRequest:
     values = {name: getattr(form, name).strip() for name in names if getattr(form, name).strip()}
     if form.rows:
         values |= {"rows": whole("rows", form.rows)}
-    return _checked(DatasetRequest, {"dataset": ""} | values)
+    return checked(DatasetRequest, {"dataset": ""} | values)
 
 
-def _checked(kind: type[Made], values: dict[str, Any]) -> Made:
+def checked(kind: type[Made], values: dict[str, Any]) -> Made:
+    """Raises StudioError INVALID_REQUEST."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -140,10 +165,12 @@ def whole(name: str, value: str) -> int:
 
 @dataclass(frozen=True)
 class Page:
-    """A step as it is drawn, and whether one can go on from it."""
+    """A step as it is drawn, and whether one can go on from it. `heading` is added to the step's
+    name where its title is another than the usual."""
 
     html: str
     ready: bool = True
+    heading: str = ""
 
 
 Draw = Callable[["Studio", QuantizeForm, str, str], Page]

@@ -57,8 +57,8 @@ def framed(step: str, page: Page, language: str) -> str:
         )
     return (
         f'<div class="q-step" data-key="step-{step}"><header><h2 tabindex="-1">'
-        f"{esc(t(f'page.quantize.title.{step}', language))}</h2>"
-        f"<p>{esc(t(f'page.quantize.about.{step}', language))}</p></header>"
+        f"{esc(t(f'page.quantize.title.{step}{page.heading}', language))}</h2>"
+        f"<p>{esc(t(f'page.quantize.about.{step}{page.heading}', language))}</p></header>"
         f'{page.html}<div class="q-footer">{buttons}</div></div>'
     )
 

@@ -59,7 +59,7 @@ def _offer(model: SourceFacts, chosen: bool, language: str) -> str:
         told = t("page.quantize.to_fetch", language)
     else:
         told = " · ".join(
-            filter(None, (_count(model.parameters), human_bytes(model.size_bytes or 0)))
+            filter(None, (count(model.parameters), human_bytes(model.size_bytes or 0)))
         )
     badge = ""
     if model.name == AT_ONCE:
@@ -86,7 +86,7 @@ def model_facts(
     size = human_bytes(model.size_bytes) if model.size_bytes else ""
     rows = [
         ("architecture", model.architecture or "", ""),
-        ("parameters", _count(model.parameters), ""),
+        ("parameters", count(model.parameters), ""),
         ("weights", size, model.precision or ""),
         ("licence", _licence(model, language), ""),
         ("access", _access(model, language), ""),
@@ -139,8 +139,8 @@ def _place(model: SourceFacts, language: str) -> str:
     return t("page.quantize.to_fetch_bytes", language, missing_bytes=model.missing_bytes)
 
 
-def _count(parameters: int | None) -> str:
-    """As models are named: `8.03 B`, `5.8 M`."""
+def count(parameters: int | None) -> str:
+    """Parameters as models are named: `8.03 B`, `5.8 M`."""
     if not parameters:
         return ""
     if parameters >= BILLION:

@@ -15,7 +15,7 @@ ASKS = ("hub",)
 
 def preflight_step(form: QuantizeForm, plan: QuantizePlan, folders: bool, language: str) -> str:
     """`folders` says whether the reader may name one."""
-    checks = "".join(_check(each, plan.model, language) for each in plan.checks)
+    checks = "".join(check_row(each, ask(plan.model, language), language) for each in plan.checks)
     rows = sizes(plan.size, language) if plan.size else []
     rows += [
         ("memory", human_bytes(plan.memory_bytes) if plan.memory_bytes else "", ""),
@@ -60,8 +60,14 @@ def fits(found: tuple[Fit, ...], language: str) -> str:
     return f'<section class="q-fits"><h3>{title}</h3><ul>{items}</ul></section>'
 
 
-def _check(check: QuantizeCheck, model: str, language: str) -> str:
-    name = esc(t(f"page.quantize.check.{check.name}", language))
+def ask(model: str, language: str) -> str:
+    return button(t("page.quantize.ask", language), "quantize-ask", symbol="download", model=model)
+
+
+def check_row(check: QuantizeCheck, ask_hub: str, language: str, label: str = "") -> str:
+    """`ask_hub` is the button that asks the hub; `label` names the check where it is not its own
+    name."""
+    name = esc(t(f"page.quantize.check.{label or check.name}", language))
     state = esc(t(f"page.quantize.status.{check.status}", language))
     detail = check.error.message(language) if check.error else check.detail.render(language)
     more = ""
@@ -71,8 +77,7 @@ def _check(check: QuantizeCheck, model: str, language: str) -> str:
             f'<code class="s-code">{esc(check.error.code)}</code>'
         )
     if check.name in ASKS and check.status != "ok":
-        words = t("page.quantize.ask", language)
-        more += button(words, "quantize-ask", symbol="download", model=model)
+        more += ask_hub
     return (
         f'<li data-key="{check.name}" data-check="{check.name}" data-status="{check.status}">'
         f'<span title="{state}">{icon(SYMBOLS[check.status])}<b class="s-hidden">{state}</b></span>'

@@ -2,8 +2,8 @@
 
 import fnmatch
 
-from backend.contracts import KvChoice, RecipeChoice, RecipeSize
-from backend.language import human_bytes
+from backend.contracts import DenoiserSize, KvChoice, RecipeChoice, RecipeSize
+from backend.language import Text, human_bytes
 from ui.i18n import t
 from ui.parts.markup import details, esc
 from ui.parts.quantize_form import QuantizeForm
@@ -28,13 +28,7 @@ def recipe_step(
     rows = "".join(_recipe(each, each is chosen, most, language) for each in shown)
     fold = ""
     if hidden:
-        items = "".join(
-            f"<li><strong>{esc(each.title)}</strong> <small>{esc(each.reason.render(language))}"
-            "</small></li>"
-            for each in hidden
-        )
-        title = t("page.quantize.hidden", language, count=len(hidden))
-        fold = details("hidden-recipes", title, f'<ul class="q-hidden">{items}</ul>')
+        fold = hidden_recipes([(each.title, each.reason) for each in hidden], language)
     legend = esc(t("page.quantize.recipes", language))
     return (
         '<div class="q-columns"><div class="q-list">'
@@ -43,6 +37,16 @@ def recipe_step(
         f"{_caches(form, caches, language)}{_leave_out(form, chosen, language)}"
         f"{_experimental(form, language)}</aside></div>"
     )
+
+
+def hidden_recipes(found: list[tuple[str, Text]], language: str) -> str:
+    """A fold of those that are not offered, each with why."""
+    items = "".join(
+        f"<li><strong>{esc(title)}</strong> <small>{esc(reason.render(language))}</small></li>"
+        for title, reason in found
+    )
+    title = t("page.quantize.hidden", language, count=len(found))
+    return details("hidden-recipes", title, f'<ul class="q-hidden">{items}</ul>')
 
 
 def precision_of(name: str) -> str:
@@ -76,7 +80,7 @@ def _recipe(recipe: RecipeChoice, chosen: bool, most: int, language: str) -> str
     )
 
 
-def bar(size: RecipeSize | None, most: int, language: str) -> str:
+def bar(size: RecipeSize | DenoiserSize | None, most: int, language: str) -> str:
     """The result beside its source: the quantised layers, and what stays as it is."""
     if size is None or not most:
         return ""
@@ -95,11 +99,13 @@ def bar(size: RecipeSize | None, most: int, language: str) -> str:
     )
 
 
-def sizes(size: RecipeSize, language: str) -> list[tuple[str, str, str]]:
-    """Rows for `facts`: the whole file, and the quantised layers apart."""
+def sizes(
+    size: RecipeSize | DenoiserSize, language: str, whole: str = "whole"
+) -> list[tuple[str, str, str]]:
+    """Rows for `facts`: the whole, under the name `whole`, and the quantised layers apart."""
     return [
         (
-            "whole",
+            whole,
             f"{human_bytes(size.source_bytes)} → {human_bytes(size.whole_bytes)}",
             t("page.quantize.times", language, ratio=f"{size.ratio_whole:.2f}"),
         ),

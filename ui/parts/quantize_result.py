@@ -1,8 +1,17 @@
 """One quantised checkpoint, whole: sizes, quality, layers, answers; what can be done with it."""
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from backend.contracts import CheckpointManifest, Quality, ResultView, ServeCommand
+from backend.contracts import (
+    CheckpointManifest,
+    PhaseCost,
+    Quality,
+    ResultEntry,
+    ResultFile,
+    ResultView,
+    ServeCommand,
+)
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
 from ui.parts.engine_words import when
@@ -21,17 +30,8 @@ FIGURES = (
 
 def result_view(view: ResultView, serve: tuple[ServeCommand, ...], language: str) -> str:
     entry, manifest = view.entry, view.manifest
-    back = button(t("page.result.back", language), "result-back", symbol="back", kind="quiet")
-    head = (
-        f'<header class="r-head">{back}<h2 dir="auto">{esc(entry.name)}</h2>'
-        f'<div class="r-path"><code dir="auto">{esc(entry.path)}</code>'
-        f"{button(t('page.result.copy', language), 'copy', symbol='copy', compact=True)}</div>"
-        f"</header>"
-    )
     if manifest is None:
-        assert entry.problem is not None
-        card = error_card(entry.problem, language, actions=delete_button(entry, language))
-        return f'<article class="r-one" data-key="{esc(entry.key)}">{head}{card}</article>'
+        return broken(entry, language)
     parts = (
         ("sizes", size_bars(manifest.size, language)),
         ("quality", _quality(manifest.quality, language)),
@@ -40,18 +40,35 @@ def result_view(view: ResultView, serve: tuple[ServeCommand, ...], language: str
         ("agreement", agreement(view.agreement, entry.key, language)),
         ("serve", _serve(view, serve, language)),
         ("command", _commands(view, language)),
-        ("phases", _phases(manifest, language)),
-        ("files", _files(view, language)),
+        ("phases", phase_table(manifest.phases, language)),
+        ("files", file_table(view.entry, view.files, language)),
     )
+    lead = _facts(manifest, language) + _actions(view, language)
+    return whole(entry, lead, parts, language)
+
+
+def whole(entry: ResultEntry, lead: str, parts: tuple[tuple[str, str], ...], language: str) -> str:
+    """A result with its head: `lead`, then each part under its heading."""
     sections = "".join(
         f'<section class="r-part" data-part="{name}">'
         f"<h3>{esc(t(f'page.result.{name}', language))}</h3>{body}</section>"
         for name, body in parts
     )
+    back = button(t("page.result.back", language), "result-back", symbol="back", kind="quiet")
     return (
-        f'<article class="r-one" data-key="{esc(entry.key)}">{head}{_facts(manifest, language)}'
-        f"{_actions(view, language)}{sections}</article>"
+        f'<article class="r-one" data-key="{esc(entry.key)}">'
+        f'<header class="r-head">{back}<h2 dir="auto">{esc(entry.name)}</h2>'
+        f'<div class="r-path"><code dir="auto">{esc(entry.path)}</code>'
+        f"{button(t('page.result.copy', language), 'copy', symbol='copy', compact=True)}</div>"
+        f"</header>{lead}{sections}</article>"
     )
+
+
+def broken(entry: ResultEntry, language: str) -> str:
+    """One whose manifest cannot be read."""
+    assert entry.problem is not None
+    card = error_card(entry.problem, language, actions=delete_button(entry, language))
+    return whole(entry, card, (), language)
 
 
 def _facts(manifest: CheckpointManifest, language: str) -> str:
@@ -75,6 +92,11 @@ def _facts(manifest: CheckpointManifest, language: str) -> str:
     ]
     if manifest.effective_bits is not None:
         rows.append(("bits", f"{manifest.effective_bits:g}"))
+    return fact_list(rows, language)
+
+
+def fact_list(rows: list[tuple[str, str]], language: str) -> str:
+    """With the labels `page.result.fact.<name>`."""
     cells = "".join(
         f"<div><dt>{esc(t(f'page.result.fact.{name}', language))}</dt>"
         f'<dd dir="auto">{esc(value)}</dd></div>'
@@ -174,9 +196,9 @@ def _serve(view: ResultView, commands: tuple[ServeCommand, ...], language: str) 
             )
             continue
         here = "" if each.here else f'<p class="r-note">{reason}</p>'
-        rows += f"<li>{_copied(f'serve-{title}', title, each.command, language, here)}</li>"
+        rows += f"<li>{copied(f'serve-{title}', title, each.command, language, here)}</li>"
     about = esc(t("page.result.serve_about", language))
-    evaluate = _copied(
+    evaluate = copied(
         "lm-eval", t("page.result.evaluate", language), view.evaluation, language,
         f'<p class="r-note">{esc(t("page.result.evaluate_about", language))}</p>',
     )  # fmt: skip
@@ -188,12 +210,12 @@ def _commands(view: ResultView, language: str) -> str:
         return f'<p class="r-note">{esc(t("page.result.no_request", language))}</p>'
     return (
         f'<ul class="r-commands"><li>'
-        f"{_copied('command', 'spark-studio', view.command, language)}</li><li>"
-        f"{_copied('script', t('page.result.script', language), view.script, language)}</li></ul>"
+        f"{copied('command', 'spark-studio', view.command, language)}</li><li>"
+        f"{copied('script', t('page.result.script', language), view.script, language)}</li></ul>"
     )
 
 
-def _copied(key: str, title: str, words: str, language: str, about: str = "") -> str:
+def copied(key: str, title: str, words: str, language: str, about: str = "") -> str:
     """Something to copy, folded."""
     copy = button(t("page.result.copy", language), "copy", symbol="copy")
     return details(
@@ -203,12 +225,13 @@ def _copied(key: str, title: str, words: str, language: str, about: str = "") ->
     )
 
 
-def _phases(manifest: CheckpointManifest, language: str) -> str:
+def phase_table(phases: Mapping[str, PhaseCost], language: str) -> str:
+    """A peak of 0 bytes is one that is not known."""
     rows = "".join(
         f'<tr><th scope="row">{esc(t(f"phase.{name}", language))}</th>'
         f'<td class="s-num">{esc(human_seconds(cost.seconds))}</td>'
-        f'<td class="s-num">{esc(human_bytes(cost.peak_memory_bytes))}</td></tr>'
-        for name, cost in manifest.phases.items()
+        f'<td class="s-num">{esc(_bytes(cost.peak_memory_bytes))}</td></tr>'
+        for name, cost in phases.items()
     )
     heads = "".join(
         f'<th scope="col">{esc(t(f"page.result.column.{name}", language))}</th>'
@@ -217,16 +240,20 @@ def _phases(manifest: CheckpointManifest, language: str) -> str:
     return f'<table class="r-table"><thead><tr><td></td>{heads}</tr></thead>{rows}</table>'
 
 
-def _files(view: ResultView, language: str) -> str:
+def _bytes(size: int) -> str:
+    return human_bytes(size) if size else ""
+
+
+def file_table(entry: ResultEntry, files: tuple[ResultFile, ...], language: str) -> str:
     rows = ""
-    for file in view.files:
+    for file in files:
         name = esc(file.name)
-        if view.entry.mine:
-            asked = urlencode({"key": view.entry.key, "name": file.name})
+        if entry.mine:
+            asked = urlencode({"key": entry.key, "name": file.name})
             name = f'<a href="/studio/results/file?{esc(asked)}" download>{name}</a>'
         size = esc(human_bytes(file.size_bytes))
         rows += f'<tr><th scope="row">{name}</th><td class="s-num">{size}</td></tr>'
     table = f'<table class="r-table">{rows}</table>'
-    if view.entry.mine:
+    if entry.mine:
         return table
     return f'<p class="r-note">{esc(t("page.result.not_mine", language))}</p>{table}'

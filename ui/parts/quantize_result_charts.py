@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from backend.contracts import CheckpointManifest, RecipeSize
+from backend.contracts import CheckpointManifest, DenoiserSize, RecipeSize, Sensitivity
 from backend.language import human_bytes
 from ui.i18n import t
 from ui.parts.markup import esc
@@ -20,11 +20,11 @@ class Column:
     """Drawn apart: a layer that was left in 16 bits."""
 
 
-def size_bars(size: RecipeSize, language: str) -> str:
-    """Before and after, of the whole file and of the quantised layers alone."""
+def size_bars(size: RecipeSize | DenoiserSize, language: str, whole: str = "whole") -> str:
+    """Before and after, of the whole, under the name `whole`, and of the quantised layers alone."""
     most = max(size.source_bytes, 1)
     groups = (
-        ("whole", size.source_bytes, size.whole_bytes, size.ratio_whole),
+        (whole, size.source_bytes, size.whole_bytes, size.ratio_whole),
         ("layers", size.quantised_source_bytes, size.quantised_bytes, size.ratio_quantised_layers),
     )
     return "".join(
@@ -55,6 +55,12 @@ def layer_charts(manifest: CheckpointManifest, language: str) -> str:
     if found:
         charts += _chart("sensitivity", found, "{:.3g}", language)
     return charts
+
+
+def block_chart(found: Sensitivity, language: str) -> str:
+    """What quantising each block of a denoiser alone does, in the order of the network."""
+    columns = [Column(each.block, each.relative_error) for each in found.blocks]
+    return _chart("blocks", columns, "{:.2%}", language) if columns else ""
 
 
 def _in_order(columns: Iterable[Column]) -> list[Column]:

@@ -1,6 +1,6 @@
 """Quantised checkpoints as a list: what each was made of, its size and its quality."""
 
-from backend.contracts import Quality, ResultEntry
+from backend.contracts import PictureQuality, Quality, ResultEntry
 from backend.language import human_bytes
 from ui.i18n import t
 from ui.parts.engine_words import when
@@ -29,8 +29,13 @@ def _row(entry: ResultEntry, language: str) -> str:
             actions=delete_button(entry, language),
         )
         return f'<li data-key="{esc(entry.key)}" data-state="broken">{card}</li>'
-    assert entry.size is not None and entry.quality is not None
+    assert entry.size is not None
     size = entry.size
+    if entry.pictures is not None:
+        quality = picture_quality(entry.pictures, language)
+    else:
+        assert entry.quality is not None
+        quality = _quality(entry.quality, language)
     share = 100 * size.whole_bytes / max(size.source_bytes, 1)
     return (
         f'<li data-key="{esc(entry.key)}"><button type="button" class="r-row" '
@@ -41,7 +46,7 @@ def _row(entry: ResultEntry, language: str) -> str:
         f'<span class="r-size s-num"><span>{esc(human_bytes(size.source_bytes))} → '
         f"{esc(human_bytes(size.whole_bytes))}</span>"
         f'<i class="r-meter"><b style="width:{share:.1f}%"></b></i></span>'
-        f'<span class="r-quality">{_quality(entry.quality, language)}</span>'
+        f'<span class="r-quality">{quality}</span>'
         f"{icon('next')}</button></li>"
     )
 
@@ -55,6 +60,29 @@ def _quality(quality: Quality, language: str) -> str:
         same=f"{100 * quality.top1_agreement:.1f}",
     )
     return f'<span class="s-num">{esc(words)}</span>{scope_mark(quality.scope, language)}'
+
+
+def picture_quality(quality: PictureQuality, language: str) -> str:
+    words = esc(likeness(quality, language))
+    return f'<span class="s-num">{words}</span>{simulated_mark(quality, language)}'
+
+
+def likeness(quality: PictureQuality, language: str) -> str:
+    """Medians over the pictures."""
+    if quality.identical == quality.pictures:
+        return t("page.result.identical", language)
+    if quality.psnr_db is None:
+        same = t("page.result.identical_share", language, count=quality.identical,
+                 pictures=quality.pictures)  # fmt: skip
+        return f"{same}, SSIM {quality.ssim:.3f}"
+    return f"PSNR {quality.psnr_db:.1f} dB, SSIM {quality.ssim:.3f}"
+
+
+def simulated_mark(quality: PictureQuality, language: str) -> str:
+    if not quality.simulated:
+        return ""
+    title = esc(t("page.result.simulated_hint", language))
+    return f'<em class="r-scope" title="{title}">{esc(t("page.result.simulated", language))}</em>'
 
 
 def scope_mark(scope: str, language: str) -> str:

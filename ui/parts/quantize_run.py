@@ -3,12 +3,20 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from backend.contracts import JobSnapshot, JobState, QuantizeResult
+from backend.contracts import (
+    Checkpoint,
+    JobKind,
+    JobSnapshot,
+    JobState,
+    QuantizeImagesResult,
+    QuantizeResult,
+)
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
 from ui.parts.job_card import job_card, state_mark
 from ui.parts.markup import button, esc, icon
 from ui.parts.quantize_frame import facts
+from ui.parts.quantize_result_list import likeness
 
 
 def run_panel(
@@ -18,15 +26,18 @@ def run_panel(
 
 
 def result_key(job: JobSnapshot | None) -> str:
-    """What the results call the checkpoint that a job made; empty while there is none."""
+    """What the results call what a job made; empty while there is nothing."""
     if job is None or not job.result:
         return ""
+    if job.kind is JobKind.QUANTIZE_IMAGES:
+        return f"pictures:{job.id}"
     return f"checkpoint:{Path(job.result['checkpoint']['path']).name}"
 
 
 def _job(job: JobSnapshot, language: str, now: float) -> str:
     if job.state is JobState.SUCCEEDED:
-        body, end = _done(job, language), ""
+        pictures = job.kind is JobKind.QUANTIZE_IMAGES
+        body, end = (_compared if pictures else _done)(job, language), ""
     else:
         body = job_card(job, language, now)
         stop = button(t("label.stop", language), "cancel", symbol="stop", job=job.id)
@@ -43,21 +54,47 @@ def _job(job: JobSnapshot, language: str, now: float) -> str:
 def _done(job: JobSnapshot, language: str) -> str:
     result = QuantizeResult.model_validate(job.result)
     made, quality = result.checkpoint, result.quality
-    spent = (job.finished_at or 0.0) - (job.started_at or 0.0)
     rows = [
-        (
-            "whole",
-            f"{human_bytes(made.source_size_bytes)} → {human_bytes(made.size_bytes)}",
-            t("page.quantize.times", language, ratio=f"{made.ratio_whole:.2f}"),
-        ),
+        _size("whole", made, language),
         (
             "perplexity",
             f"{quality.perplexity_reference:.3f} → {quality.perplexity:.3f}",
             t(f"page.quantize.scope.{quality.scope}", language),
         ),
-        ("time", human_seconds(spent), ""),
+        ("time", _spent(job), ""),
         ("out", made.path, ""),
     ]
+    return _card("done", rows, job, language)
+
+
+def _compared(job: JobSnapshot, language: str) -> str:
+    result = QuantizeImagesResult.model_validate(job.result)
+    scope = "simulated" if result.quality.simulated else "engine"
+    rows = [
+        _size("denoiser", result.checkpoint, language),
+        (
+            "likeness",
+            likeness(result.quality, language),
+            t(f"page.quantize.scope.{scope}", language, pictures=result.quality.pictures),
+        ),
+        ("time", _spent(job), ""),
+    ]
+    return _card("done_pictures", rows, job, language)
+
+
+def _size(name: str, made: Checkpoint, language: str) -> tuple[str, str, str]:
+    return (
+        name,
+        f"{human_bytes(made.source_size_bytes)} → {human_bytes(made.size_bytes)}",
+        t("page.quantize.times", language, ratio=f"{made.ratio_whole:.2f}"),
+    )
+
+
+def _spent(job: JobSnapshot) -> str:
+    return human_seconds((job.finished_at or 0.0) - (job.started_at or 0.0))
+
+
+def _card(said: str, rows: list[tuple[str, str, str]], job: JobSnapshot, language: str) -> str:
     open_ = (
         '<button type="button" class="e-primary" data-action="quantize-result" '
         f'id="quantize-see" data-result="{esc(result_key(job))}">'
@@ -65,7 +102,7 @@ def _done(job: JobSnapshot, language: str) -> str:
     )
     return (
         f'<section class="s-card q-done"><p class="q-good">{icon("check")}'
-        f"<strong>{esc(t('page.quantize.done', language))}</strong></p>"
+        f"<strong>{esc(t(f'page.quantize.{said}', language))}</strong></p>"
         f'{facts(rows, language)}<div class="s-row">{open_}</div></section>'
     )
 

@@ -134,7 +134,9 @@ def _evaluation(form: QuantizeForm, text: CalibrationPreview | None, language: s
             'data-text="evaluation"></label>'
         )
         return f'{title}<div class="q-own" data-key="evaluation-none">{body}</div>'
-    drop = button(t("page.quantize.evaluation_drop", language), "quantize-held-back")
+    drop = button(
+        t("page.quantize.evaluation_drop", language), "quantize-without", name="evaluation"
+    )
     return (
         f'{title}<div class="q-own" data-key="evaluation-own"><p class="q-good">{icon("check")}'
         f'<span dir="auto">{esc(name_of(form, text.name, language))}<small>'

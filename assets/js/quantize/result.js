@@ -1,7 +1,10 @@
 // Results of quantising: the list, one of them, and what its buttons do.
+import { openTab } from "../actions.js";
 import { chatWith } from "../chat/chat.js";
+import { findEngines } from "../engines.js";
 import { morph } from "../morph.js";
 import { notices } from "../notices.js";
+import { pick } from "../picker.js";
 import { get, post } from "../server.js";
 
 const LOOK_AGAIN_MS = 1000;
@@ -84,6 +87,14 @@ export const resultActions = {
     return back();
   },
   "result-chat": ({ model }) => chatWith(model),
+  "result-try": ({ variant }) => {
+    openTab("images");
+    pick(variant);
+  },
+  "result-engines": ({ model }) => {
+    openTab("engines");
+    findEngines(model);
+  },
   "result-go": ({ part }) => one().querySelector(`[data-part="${part}"]`).scrollIntoView(),
   "result-agree": async ({ key }, button) => {
     button.disabled = true;

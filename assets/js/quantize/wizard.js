@@ -1,6 +1,5 @@
 // The Quantise tab: a wizard whose state this browser keeps, so that a reload comes back to the same
 // step. The server draws each step from the state; the job's part comes with the page's news.
-import { openTab } from "../actions.js";
 import { onNews, refresh, view } from "../live.js";
 import { morph } from "../morph.js";
 import { notices } from "../notices.js";
@@ -10,8 +9,13 @@ const STORE = "studio.quantize";
 const PAUSE_MS = 250;
 const LOOK_AGAIN_MS = 20;
 const VIEWS = { wizard: "view_wizard", results: "view_results" };
-// Both a step and what its text is for.
-const TEXT_STEP = "calibration";
+// What a file of text is for: where it is kept, and the fields that hold the kept one and its name.
+const FILES = {
+  calibration: ["quantize/texts", "own_text", "own_file"],
+  evaluation: ["quantize/texts", "evaluation", "evaluation_file"],
+  prompts: ["engines/prompts", "own_prompts", "own_prompts_file"],
+  compared: ["engines/prompts", "compared", "compared_file"],
+};
 
 const root = () => document.getElementById("quantize");
 const form = () => document.getElementById("quantize-form");
@@ -87,9 +91,10 @@ function take() {
   keep(fields);
 }
 
-async function draw() {
+async function draw(more = {}) {
   const mine = ++turn;
-  const asked = Object.fromEntries(Object.entries(state).filter(([, value]) => value !== ""));
+  const fields = Object.entries({ ...state, ...more });
+  const asked = Object.fromEntries(fields.filter(([, value]) => value !== ""));
   const drawn = await explained(get("quantize/wizard", asked), "wizard");
   if (mine !== turn || !drawn.html) return;
   morph(form(), drawn.html);
@@ -129,21 +134,23 @@ async function sendText(input) {
 }
 
 async function keepText(file, use) {
-  const path = `quantize/texts/${encodeURIComponent(file.name)}`;
-  chooseText(await explained(post(path, file)), use);
+  const path = `${FILES[use][0]}/${encodeURIComponent(file.name)}`;
+  const { text, own_prompts: prompts } = await explained(post(path, file));
+  await chooseText({ text: text ?? prompts, name: file.name }, use);
 }
 
 async function chooseText({ text, name }, use) {
   if (!text) return;
-  const file = use === TEXT_STEP ? { own_text: text, own_file: name } : { evaluation_file: name };
-  keep({ [use]: text, ...file });
+  const [, own, called] = FILES[use];
+  keep({ [use]: text, [own]: text, [called]: name });
   await draw();
 }
 
 // Whether a file that was dropped anywhere on the page is for the wizard.
 export function quantizeTakes(files) {
   if (!root()?.checkVisibility()) return false;
-  if (state.step === TEXT_STEP) keepText(files[0], TEXT_STEP);
+  const use = form().querySelector("[data-text]")?.dataset.text;
+  if (use) keepText(files[0], use);
   return true;
 }
 
@@ -172,13 +179,13 @@ onNews((_, drawn) => {
 });
 
 document.addEventListener("studio:show", ({ detail }) => {
-  if (detail.kind === "quantize") look(detail.job);
+  if (detail.kind?.startsWith("quantize")) look(detail.job);
 });
 
 // Show a job, with what it was asked for in the steps before.
 async function look(job) {
   const fields = await explained(get(`quantize/jobs/${job}`));
-  if (!fields.recipe) return;
+  if (!fields.model) return;
   await go("run", { ...fields, job });
   await refresh();
 }
@@ -190,12 +197,12 @@ export const quantizeActions = {
   "quantize-look": ({ job }) => look(job),
   "quantize-new": () => go("model", { job: "" }),
   "quantize-fit": ({ recipe, batch, length }) => go("preflight", { recipe, batch, length }),
-  "quantize-held-back": async () => {
-    keep({ evaluation: "", evaluation_file: "" });
+  "quantize-without": async ({ name }) => {
+    keep({ [name]: "", [FILES[name][2]]: "" });
     await draw();
   },
   "quantize-result": ({ result }) => showResult(result),
-  "quantize-engines": () => openTab("engines"),
+  "quantize-ask-again": (_, button) => busy(button, () => draw({ ask: "1" })),
   "quantize-ask": async ({ model }, button) => {
     await busy(button, () => explained(post("quantize/hub", { model })));
     await draw();
@@ -203,7 +210,7 @@ export const quantizeActions = {
   "quantize-dataset": async (_, button) => {
     take();
     const kept = await busy(button, () => explained(post("quantize/dataset", state)));
-    await chooseText(kept, TEXT_STEP);
+    await chooseText(kept, "calibration");
   },
   "quantize-start": async (_, button) => {
     const { job } = await busy(button, () => explained(post("quantize/start", state)));

@@ -7,6 +7,7 @@ from pathlib import Path
 from backend.contracts import (
     DenoiserSize,
     GenerateRequest,
+    ImagePrompts,
     Precision,
     QuantizeImagesRequest,
     Runtime,
@@ -180,11 +181,7 @@ def chosen_prompts(
     Raises StudioError PROMPTS_UNREADABLE, PROMPT_TOO_LONG, PROMPT_TOO_MANY_TOKENS, RECIPE_INVALID
     (fewer prompts than it is to calibrate on), EVALUATION_OVERLAPS, PICTURE_PROMPTS_MISSING.
     """
-    known = read_prompts(prompts_of(settings, request.engines, entry))
-    samples = recipe_of(request.engines, entry).samples
-    if samples > len(known):
-        problem = f"{samples} pictures are to be watched, but there are {len(known)} prompts"
-        raise StudioError(Code.RECIPE_INVALID, problem=problem)
+    known, samples = _calibrated_on(settings, request, entry)
     watched = frozenset(known[:samples])
     if request.prompts is not None:
         found = read_prompts(kept_prompts(settings.home, request.prompts))
@@ -200,6 +197,27 @@ def chosen_prompts(
     for prompt in dict.fromkeys(chosen):
         check_prompt(prompt, entry)
     return chosen
+
+
+def prompts_for(settings: Settings, request: QuantizeImagesRequest, host: Host) -> ImagePrompts:
+    """Raises what `make_order` raises of prompts and numbers."""
+    entry = the_picture_model(settings, request.model)
+    request = filled(settings, request, entry, host)
+    known, samples = _calibrated_on(settings, request, entry)
+    compared = dict.fromkeys(chosen_prompts(settings, request, entry))
+    return ImagePrompts(watched=known[:samples], compared=tuple(compared))
+
+
+def _calibrated_on(
+    settings: Settings, request: QuantizeImagesRequest, entry: Entry
+) -> tuple[tuple[str, ...], int]:
+    """All prompts that there are to calibrate with, and how many of them are watched."""
+    known = read_prompts(prompts_of(settings, request.engines, entry))
+    samples = recipe_of(request.engines, entry).samples
+    if samples > len(known):
+        problem = f"{samples} pictures are to be watched, but there are {len(known)} prompts"
+        raise StudioError(Code.RECIPE_INVALID, problem=problem)
+    return known, samples
 
 
 def _left(prompts: Iterable[str], watched: frozenset[str], entry: Entry) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ class Asked:
     memory: MemorySample
     limit_bytes: int
     estimate: Callable[[EngineRequest], BuildEstimate]
-    fetch: Callable[[EngineRequest], FetchPlan]
+    fetch: Callable[[EngineRequest], FetchPlan | None]
+    """None where the hub has not been asked."""
 
 
 class Checks:
@@ -69,8 +70,7 @@ class Checks:
 def plan_images(
     settings: Settings, request: QuantizeImagesRequest, asked: Asked
 ) -> ImageQuantizePlan:
-    """Raises nothing: what is wrong is in the checks. Asks the hub about a model that is not
-    here."""
+    """Raises nothing: what is wrong is in the checks."""
     checks = Checks()
     entry = _tried(lambda: the_picture_model(settings, request.model))
     checks.look("model", lambda: _model(the_picture_model(settings, request.model)))
@@ -180,7 +180,9 @@ def _pictures(request: QuantizeImagesRequest, entry: Entry, order: ImageOrder | 
     return "ok", text("quantize_images.check.pictures", pictures=request.count, size=size)
 
 
-def _hub(plan: FetchPlan) -> Finding:
+def _hub(plan: FetchPlan | None) -> Finding:
+    if plan is None:
+        return "warn", text("quantize.check.not_asked")
     if plan.problem is not None:
         raise StudioError(plan.problem.code, plan.problem.detail, **plan.problem.values)
     return "ok", text("quantize.check.hub")
