@@ -30,6 +30,7 @@ def made(server: Server) -> Iterator[Path]:
 
 def results(page: Page) -> Page:
     page.locator("#tab-quantize-button").click()
+    page.locator("#quantize-go-results").click()
     expect(page.locator(f'#result-list [data-key="{KEY}"]').first).to_be_visible()
     return page
 
