@@ -20,6 +20,7 @@ from backend.contracts import (
     EngineRequest,
     EngineState,
     GenerateRequest,
+    JobKind,
     JobState,
     Precision,
     Runtime,
@@ -72,7 +73,7 @@ def build(studio: Studio, **values: Any) -> list[str]:
     small = {"calibration_prompts": 4, "calibration_steps": 4, "profile": SMALL}
     asked = EngineRequest(model=MODEL, **(small | values))
     context: Any = SimpleNamespace(
-        row=SimpleNamespace(id="build", request=asked.model_dump(mode="json")),
+        row=SimpleNamespace(id="build", kind=JobKind.ENGINE, request=asked.model_dump(mode="json")),
         report=lambda *_, **__: None,
         check=lambda: None,
     )

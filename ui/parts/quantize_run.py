@@ -1,7 +1,6 @@
 """The wizard's last step: its job while it runs and how it ended, and the reader's others."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from backend.contracts import (
     Checkpoint,
@@ -29,9 +28,7 @@ def result_key(job: JobSnapshot | None) -> str:
     """What the results call what a job made; empty while there is nothing."""
     if job is None or not job.result:
         return ""
-    if job.kind is JobKind.QUANTIZE_IMAGES:
-        return f"pictures:{job.id}"
-    return f"checkpoint:{Path(job.result['checkpoint']['path']).name}"
+    return f"{'pictures' if job.kind is JobKind.QUANTIZE_IMAGES else 'job'}:{job.id}"
 
 
 def _job(job: JobSnapshot, language: str, now: float) -> str:
