@@ -32,7 +32,6 @@ from backend.contracts import (
     ServerKind,
     ServerPhase,
 )
-from backend.settings import ASSETS
 from backend.studio import Studio
 from benchmarks.measure import (
     OWNER,
@@ -170,10 +169,9 @@ def paced() -> Iterator[str]:
         process.wait()
 
 
-def real_model(studio: Studio) -> str:
-    """demo-chat where it is, else a tiny model with random weights."""
-    if (ASSETS / "models" / "demo-chat").is_dir():
-        return "demo-chat"
+def endless_model(studio: Studio) -> str:
+    """Tiny, with random weights: it never ends an answer by itself, so that its rate is one of many
+    tokens and not of how an answer ends."""
     from tests.tiny_llama import make_tiny_llama
 
     make_tiny_llama(studio.settings.home / "checkpoints" / "tiny")
@@ -182,7 +180,7 @@ def real_model(studio: Studio) -> str:
 
 def serve_real(studio: Studio) -> tuple[str, Endpoint]:
     """A `transformers serve` of the studio, and its key."""
-    request = ServeRequest(model=real_model(studio), kind=ServerKind.TRANSFORMERS)
+    request = ServeRequest(model=endless_model(studio), kind=ServerKind.TRANSFORMERS)
     job = studio.jobs.wait(studio.chat.serve(request, OWNER), OWNER, PATIENCE_S)
     if job.error is not None:
         raise RuntimeError(job.error.message())
