@@ -56,7 +56,9 @@ def test_from_a_picture_model_to_compared_pictures(make: NewContext) -> None:
     page.locator(f"input[value='pictures:{NAME}']").check()
     expect(page.locator("#quantize-facts .q-chips")).to_contain_text("INT8")
     on(page, "recipe")
-    page.locator("input[name=precision][value=int8]").check()
+    for precision, level in (("fp8", "4"), ("int8", "3")):  # each comes with its usual level
+        page.locator(f"input[name=precision][value={precision}]").check()
+        expect(page.locator(f"input[name=level][value='{level}']")).to_be_checked()
     expect(page.locator(".q-recipe:has([value=int8])")).to_contain_text("Runs here")
     page.locator("input[name=level][value='2']").check()
     smaller = page.locator("[data-key=int8] .s-num small")

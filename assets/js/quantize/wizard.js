@@ -61,6 +61,7 @@ function listen() {
     if (target.type === "file") return;
     if (target.name === "model") form().elements.other.value = "";
     take();
+    if (target.name === "precision") keep({ level: "" }); // each has a usual level of its own
     if (target.name !== "other") soon(target.type === "radio" ? 0 : PAUSE_MS);
   });
   form().addEventListener("change", ({ target }) => {
