@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from backend.jobs.worker import prepare_process
+from backend.quantize.costs import Costs
 from backend.quantize.language.calibrate import calibrate, quant_config
-from backend.quantize.language.costs import Costs
 from backend.quantize.language.load import pick_device
 from backend.quantize.language.recipes import find_kv_recipe, find_recipe
 from backend.quantize.language.score import keep_reference, score

@@ -45,9 +45,8 @@ def _calibration(studio: "Studio", form: QuantizeForm, owner: str, language: str
     texts = (*studio.quantize.texts(), *([own] if own else []))
     chosen = next((each for each in texts if each.name == form.calibration), texts[0])
     scored_on = _kept(studio, form.evaluation)
-    recipes = studio.quantize.recipes(None, owner)
-    needed = any(each.needs_text for each in recipes if each.name == form.recipe)
-    needed = needed or form.kv_cache == "fp8" or bool(form.effective_bits.strip())
+    searched = bool(form.effective_bits.strip())
+    needed = studio.quantize.needs_text(form.recipe, form.kv_cache, searched)
     datasets = studio.quantize.reads_datasets()
     return Page(text_step(form, texts, chosen, scored_on, needed, datasets, language))
 

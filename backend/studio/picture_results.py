@@ -16,10 +16,10 @@ from backend.jobs.store import JobRow, jobs
 from backend.quantize.images.results import (
     PICTURES,
     command_of,
-    files_of,
     made_manifest,
     pictures_entry,
 )
+from backend.quantize.results import files_of
 from backend.studio.desk import Desk
 
 SUCCEEDED = (jobs.c.kind == str(JobKind.QUANTIZE_IMAGES)) & (

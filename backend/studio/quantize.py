@@ -41,7 +41,7 @@ from backend.quantize.language.order import (
     target_of,
 )
 from backend.quantize.language.plan import plan_quantisation, what_fits
-from backend.quantize.language.recipes import find_kv_recipe, find_recipe
+from backend.quantize.language.recipes import find_kv_recipe, find_recipe, needs_text
 from backend.quantize.language.texts import (
     BUILT_IN,
     chosen_rows,
@@ -123,6 +123,11 @@ class Quantize:
     def kv_caches(self) -> tuple[KvChoice, ...]:
         """Every way to keep keys and values, those that are not offered with why."""
         return kv_choices()
+
+    def needs_text(self, recipe: str, kv_cache: str, searched: bool) -> bool:
+        """Whether anything is calibrated; `searched` is with `effective_bits`. Raises StudioError
+        QUANTIZE_RECIPE_UNKNOWN, QUANTIZE_RECIPE_UNAVAILABLE."""
+        return needs_text(find_recipe(recipe), find_kv_recipe(kv_cache), searched)
 
     def texts(self) -> tuple[CalibrationPreview, ...]:
         """The texts to calibrate on that come with the studio."""

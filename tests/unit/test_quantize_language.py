@@ -27,7 +27,12 @@ from backend.chat.dequantise import dequantise
 from backend.chat.models import read_language_model
 from backend.contracts import QuantizeRequest
 from backend.errors import Code, StudioError
-from backend.quantize.language.recipes import KV_RECIPES, LANGUAGE_RECIPES, offered
+from backend.quantize.language.recipes import (
+    KV_RECIPES,
+    LANGUAGE_RECIPES,
+    needs_text,
+    offered,
+)
 from backend.quantize.language.script import script_of
 from backend.quantize.language.sizes import estimate_size, read_headers
 from backend.quantize.language.verify import verify
@@ -352,6 +357,15 @@ def test_a_quantised_cache_is_named_and_its_scales_are_there(
         assert found.tensors.get(name) == (("F32", []) if scales else None)
     assert found.looked["files"]["model.safetensors"] == found.estimated
     assert found.looked["quality"]["kv_cache_rounded"]
+
+
+@pytest.mark.parametrize("recipe", ["mxfp8", "fp8_per_channel_per_token", "fp8"])
+def test_what_calibrates_nothing_says_so(make: Make, recipe: str) -> None:
+    """ModelOpt would have text passed for MXFP8, too, and find nothing in it."""
+    calibrated = needs_text(LANGUAGE_RECIPES[recipe], KV_RECIPES["none"], searched=False)
+    made = make(recipe).made
+    assert bool(made["samples"]) is (made["calibration_digest"] is not None) is calibrated
+    assert calibrated is (recipe == "fp8")
 
 
 def test_smoothing_of_large_inputs_is_no_fault(source: Path, tmp_path: Path) -> None:

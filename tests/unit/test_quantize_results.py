@@ -26,6 +26,7 @@ from backend.contracts import (
 )
 from backend.errors import Code, StudioError
 from backend.quantize.language.agreement import leading, parts_at
+from backend.quantize.language.card import licence_in
 from backend.quantize.language.questions import QUESTIONS
 from backend.settings import Settings
 from backend.studio import Studio
@@ -285,3 +286,25 @@ def test_commands_to_serve_it_or_why_not(studio: Studio, made: Path) -> None:
     assert shown["TensorRT-LLM", "native"].command and not shown["TensorRT-LLM", "native"].here
     smooth = model.model_copy(update={"algorithm": "W8A8_SQ_PER_CHANNEL"})
     assert all(one.command is None for one in serve_commands(settings, smooth, spark))
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: mit\n---\n# A model\n", {"license": "mit"}),
+        (
+            "---\nlicense: other\nlicense_name: mine\n---\n",
+            {"license": "other", "license_name": "mine"},
+        ),
+        ("---\nlicense: [mit\n---\n", {}),
+        ("---\n- no\n- mapping\n---\n", {}),
+        ("# Nothing of it\n", {}),
+        (None, {}),
+    ],
+)
+def test_a_licence_is_read_where_a_card_can_be(
+    tmp_path: Path, card: str | None, licence: dict[str, str]
+) -> None:
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    assert licence_in(tmp_path) == licence

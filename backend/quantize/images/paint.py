@@ -23,9 +23,9 @@ from backend.images.prompts import encode_prompt
 from backend.jobs.children import News, child_main
 from backend.models.families import FAMILIES
 from backend.quantize.calibration import Calibration
+from backend.quantize.costs import Costs
 from backend.quantize.fake import fake_quantised
 from backend.quantize.images.inputs import Recorder, inputs_file
-from backend.quantize.language.costs import Costs
 
 STEPS = "steps.json"
 """Milliseconds of a denoising step by picture, kept so that a second start need not paint it."""

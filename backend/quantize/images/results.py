@@ -7,12 +7,12 @@ from backend.contracts import (
     ImageQuantizeManifest,
     QuantizeImagesRequest,
     ResultEntry,
-    ResultFile,
 )
 from backend.errors import Code, StudioError
 from backend.jobs.store import JobRow
 from backend.quantize.images.phases import read_manifest
 from backend.quantize.prompts import prompts_folder
+from backend.quantize.results import files_of, option_words
 
 PICTURES = "pictures:"
 OPTIONS = (
@@ -30,15 +30,6 @@ def made_manifest(row: JobRow, folder: Path) -> ImageQuantizeManifest:
     except (OSError, ValueError) as error:
         name = row.title
         raise StudioError(Code.CHECKPOINT_MANIFEST_BROKEN, str(error)[:4000], name=name) from error
-
-
-def files_of(folder: Path) -> tuple[ResultFile, ...]:
-    """By name."""
-    return tuple(
-        ResultFile(name=file.name, size_bytes=file.stat().st_size)
-        for file in sorted(folder.iterdir())
-        if file.is_file() and not file.is_symlink()
-    )
 
 
 def pictures_entry(row: JobRow, folder: Path) -> ResultEntry:
@@ -70,10 +61,7 @@ def command_of(request: QuantizeImagesRequest, home: Path) -> str:
     """The line that asks for just this at a shell; what is as it is by default is left out."""
     words = ["spark-studio", "quantize", "--model", request.model, "--recipe", request.recipe]
     plain = QuantizeImagesRequest(model=request.model)
-    for field, option in OPTIONS:
-        value = getattr(request, field)
-        if value != getattr(plain, field):
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    words += option_words(request, plain, OPTIONS)
     if request.width and request.height:
         words += ["--size", f"{request.width}x{request.height}"]
     for digest, option in ((request.calibration, "--calibration"), (request.prompts, "--prompts")):

@@ -14,9 +14,9 @@ from backend.images.pipeline import load_pipeline
 from backend.jobs.children import News, child_main
 from backend.models.families import FAMILIES
 from backend.quantize.calibration import Calibration, failed
+from backend.quantize.costs import Costs
 from backend.quantize.fake import fake_quantised
 from backend.quantize.images.inputs import Call, load_calls
-from backend.quantize.language.costs import Costs
 
 Outputs = list[torch.Tensor]
 

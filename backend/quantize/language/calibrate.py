@@ -34,18 +34,13 @@ def quant_config(recipe: LanguageRecipe, kv: KvRecipe, left_out: Iterable[str]) 
     return config
 
 
-def calibrate(model: Any, config: dict[str, Any], loop: Loop) -> None:
-    """Quantise `model` in place; `loop` passes the text through it, as often as it wants."""
+def calibrate(model: Any, config: dict[str, Any], loop: Loop | None) -> None:
+    """Quantise `model` in place; `loop` passes the text through it, as often as it is called; None
+    where there is nothing to calibrate."""
     import modelopt.torch.quantization as mtq
 
     with torch.inference_mode():
-        mtq.quantize(model, config, loop if mtq.need_calibration(config) else None)
-
-
-def needs_text(config: dict[str, Any]) -> bool:
-    import modelopt.torch.quantization as mtq
-
-    return bool(mtq.need_calibration(config))
+        mtq.quantize(model, config, loop)
 
 
 def keep_calibration(model: Any, recipe: LanguageRecipe, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from huggingface_hub import ModelCard
+from yaml import YAMLError
 
 from backend.chat.fetch import is_repository
 from backend.contracts import CheckpointManifest, Quality
@@ -12,11 +13,13 @@ LICENCE = ("license", "license_name", "license_link")
 
 
 def licence_in(folder: Path) -> dict[str, str]:
-    """What the model card of a folder says of its licence."""
+    """What the model card of a folder says of its licence; nothing where it cannot be read."""
     file = folder / "README.md"
-    if not file.is_file():
+    try:
+        written = file.read_text(encoding="utf-8", errors="replace")
+        return licence_of(ModelCard(written).data.to_dict())
+    except (OSError, ValueError, YAMLError):
         return {}
-    return licence_of(ModelCard(file.read_text(encoding="utf-8")).data.to_dict())
 
 
 def licence_of(data: dict[str, object]) -> dict[str, str]:
@@ -59,12 +62,18 @@ def model_card(manifest: CheckpointManifest, repo: str, licence: dict[str, str])
         "",
         _scope(manifest.quality),
         "",
-        f"Calibrated on {manifest.samples} sequences of {manifest.length} tokens. "
-        f"KV cache: {manifest.kv_cache}. {len(manifest.left_out)} layers left as they are.",
+        f"{_calibrated(manifest)} KV cache: {manifest.kv_cache}. "
+        f"{len(manifest.left_out)} layers left as they are.",
         "",
         _licence(licence, base),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _calibrated(manifest: CheckpointManifest) -> str:
+    if not manifest.samples:
+        return "Nothing was calibrated."
+    return f"Calibrated on {manifest.samples} sequences of {manifest.length} tokens."
 
 
 def _quality(found: Quality) -> list[str]:

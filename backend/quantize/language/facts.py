@@ -16,6 +16,7 @@ from backend.errors import Code, StudioError
 from backend.models.files import corrupted, read_json
 from backend.models.hub import ANSWER_TIMEOUT_S, check_access, make_plan
 from backend.models.hub_errors import FAILURES, explain
+from backend.quantize.language.card import licence_in
 from backend.quantize.language.order import Source, check_source, source_of
 from backend.quantize.language.sizes import PICKLES, StoredTensor
 from backend.settings import Settings
@@ -29,7 +30,6 @@ SUGGESTED = (
     "mistralai/Mistral-7B-Instruct-v0.2",
 )
 """One or more of every architecture that can be quantised, and the one that is always here."""
-CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def facts_of(model: LanguageModel) -> SourceFacts:
         architecture=model.architecture,
         size_bytes=model.weights_bytes,
         precision=model.precision,
-        licence=_licence(Path(model.folder) / CARD),
+        licence=licence_in(Path(model.folder)).get("license"),
         missing_bytes=0,
     )
     try:
@@ -72,18 +72,6 @@ def facts_of(model: LanguageModel) -> SourceFacts:
     except StudioError as error:
         return known.model_copy(update={"problem": error.info})
     return known.model_copy(update={"parameters": source.parameters})
-
-
-def _licence(card: Path) -> str | None:
-    """From the block of YAML that a model card begins with."""
-    if not card.is_file():
-        return None
-    whole = card.read_text(encoding="utf-8", errors="replace")
-    for line in whole.partition("\n---")[0].splitlines():
-        name, _, value = line.partition(":")
-        if name == "license" and value.strip():
-            return value.strip().strip("\"'")
-    return None
 
 
 def ask_hub(repository: str) -> Asked:

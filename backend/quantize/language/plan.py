@@ -31,7 +31,9 @@ from backend.quantize.language.order import (
 from backend.quantize.language.recipes import (
     LANGUAGE_RECIPES,
     LanguageRecipe,
+    find_kv_recipe,
     find_recipe,
+    needs_text,
 )
 from backend.quantize.language.texts import chosen_rows, preview
 from backend.settings import Settings
@@ -164,8 +166,8 @@ def _recipe(request: QuantizeRequest, order: Order | None, here: Here) -> Findin
 
 def _text(settings: Settings, request: QuantizeRequest) -> Finding:
     kept, _ = chosen_rows(settings.home, request.calibration, request.evaluation)
-    calibrated = find_recipe(request.recipe).passes or request.effective_bits is not None
-    if not calibrated and request.kv_cache != "fp8":
+    recipe, kv = find_recipe(request.recipe), find_kv_recipe(request.kv_cache)
+    if not needs_text(recipe, kv, request.effective_bits is not None):
         return "ok", text("quantize.check.no_text")
     seen = preview(request.calibration, kept)
     if seen.warnings:

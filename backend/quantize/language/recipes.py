@@ -204,5 +204,11 @@ def find_kv_recipe(name: str) -> KvRecipe:
     return recipe
 
 
+def needs_text(recipe: LanguageRecipe, kv: KvRecipe, searched: bool) -> bool:
+    """Whether text passes through the model to calibrate it: for the recipe, for the ranges of its
+    cache, or because sensitive layers are searched for."""
+    return recipe.passes > 0 or kv.scales or searched
+
+
 def offered() -> tuple[str, ...]:
     return tuple(name for name, recipe in LANGUAGE_RECIPES.items() if recipe.hidden is None)

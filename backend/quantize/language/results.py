@@ -16,6 +16,7 @@ from backend.contracts import (
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.jobs.store import JobRow
 from backend.quantize.language.recipes import LANGUAGE_RECIPES
+from backend.quantize.results import files_of
 from backend.settings import Settings
 
 OWN, JOB = "checkpoint:", "job:"
@@ -44,12 +45,7 @@ class Made:
 
     @property
     def files(self) -> tuple[ResultFile, ...]:
-        """Those at the top of the folder, by name; neither links nor hidden ones."""
-        return tuple(
-            ResultFile(name=file.name, size_bytes=file.stat().st_size)
-            for file in sorted(self.folder.iterdir())
-            if file.is_file() and not file.is_symlink() and not file.name.startswith(".")
-        )
+        return files_of(self.folder)
 
 
 def find_made(settings: Settings, rows: Sequence[JobRow]) -> Iterator[Made]:

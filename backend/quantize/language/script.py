@@ -8,9 +8,9 @@ from backend.contracts import CheckpointManifest, QuantizeRequest
 from backend.quantize.language.recipes import find_kv_recipe
 from backend.quantize.language.sizes import SHARD_SIZE
 from backend.quantize.language.texts import BUILT_IN, HELD_OUT, texts_folder
+from backend.quantize.results import option_words
 
 OPTIONS = (
-    ("recipe", "--recipe"),
     ("kv_cache", "--kv-cache"),
     ("samples", "--samples"),
     ("length", "--length"),
@@ -24,12 +24,9 @@ OPTIONS = (
 def command_of(request: QuantizeRequest, home: Path) -> str:
     """The line that asks for just this at a shell: what is as it is by default is left out, but for
     the recipe."""
-    words = ["spark-studio", "quantize", "--model", request.model]
+    words = ["spark-studio", "quantize", "--model", request.model, "--recipe", request.recipe]
     plain = QuantizeRequest(model=request.model)
-    for field, option in OPTIONS:
-        value = getattr(request, field)
-        if field == "recipe" or value != getattr(plain, field):
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    words += option_words(request, plain, OPTIONS)
     for pattern in request.leave_out:
         words += ["--leave-out", pattern]
     if request.calibration != plain.calibration:

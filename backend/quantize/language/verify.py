@@ -8,6 +8,7 @@ import torch
 
 from backend.contracts import Quality, QuantizeRequest
 from backend.jobs.children import News, child_main
+from backend.quantize.costs import Costs
 from backend.quantize.language.check import (
     check_files,
     check_sizes,
@@ -15,7 +16,6 @@ from backend.quantize.language.check import (
     compare_weights,
     put_weights,
 )
-from backend.quantize.language.costs import Costs
 from backend.quantize.language.load import load_model, pick_device
 from backend.quantize.language.recipes import find_recipe
 from backend.quantize.language.samples import Asking

@@ -20,15 +20,14 @@ import torch
 from backend.contracts import LayerSensitivity, Quality, QuantizeRequest
 from backend.jobs.children import News, child_main
 from backend.language import Text, Value, text
+from backend.quantize.costs import Costs
 from backend.quantize.language.calibrate import (
     calibrate,
     is_kept,
     keep_calibration,
-    needs_text,
     quant_config,
     restore_calibration,
 )
-from backend.quantize.language.costs import Costs
 from backend.quantize.language.export import complete, export
 from backend.quantize.language.load import (
     in_batches,
@@ -37,7 +36,7 @@ from backend.quantize.language.load import (
     pick_device,
     sequences,
 )
-from backend.quantize.language.recipes import find_kv_recipe, find_recipe
+from backend.quantize.language.recipes import find_kv_recipe, find_recipe, needs_text
 from backend.quantize.language.samples import Asking
 from backend.quantize.language.score import keep_reference, score
 from backend.quantize.language.search import search
@@ -122,7 +121,7 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
     tell("load")
     with costs.phase("load"):
         config = quant_config(recipe, kv, arguments["left_out"])
-        calibrated = needs_text(config) or request.effective_bits is not None
+        calibrated = needs_text(recipe, kv, request.effective_bits is not None)
         tokens = tokens_of(home, source, request, calibrated)
         model = load_model(source, device)
     _say_what(tell, request, tokens, len(arguments["left_out"]))
@@ -153,9 +152,12 @@ def quantise(arguments: dict[str, Any], send: News) -> dict[str, Any]:
             restore_calibration(model, recipe, config, work / CALIBRATION)
         else:
             shutil.rmtree(work / CALIBRATION, ignore_errors=True)
-            loop = Loop(tell, tokens.calibration, request.batch, device, max(recipe.passes, 1))
+            loop = None
+            if tokens.calibration is not None:
+                passes = max(recipe.passes, 1)
+                loop = Loop(tell, tokens.calibration, request.batch, device, passes)
             calibrate(model, config, loop)
-            batch = loop.batch
+            batch = loop.batch if loop else batch
             keep_calibration(model, recipe, work / CALIBRATION)
     quality = answers = None
     if device.type == "cuda" or "evaluate" not in recipe.cuda:
@@ -214,7 +216,7 @@ class Loop:
     def __init__(
         self,
         tell: Teller,
-        found: torch.Tensor | None,
+        found: torch.Tensor,
         batch: int,
         device: torch.device,
         passes: int,
@@ -224,7 +226,6 @@ class Loop:
         self.batch = batch
 
     def __call__(self, model: Any) -> None:
-        assert self._found is not None
         found, before = self._found, self._pass * len(self._found)
         self._pass += 1
         total = max(self._passes, self._pass) * len(found)
