@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from PIL import Image
 
 from backend.contracts import EngineManifest, GenerateRequest, Precision
 from backend.images.device import collect, device_name, pick_device, synchronize
@@ -86,9 +87,10 @@ class _Studio:
                 self._passed(request)
                 continue
             with recorder.recording(capture, request.steps):
-                self._paint(pipeline, file, request, embeddings[index])
+                picture = self._paint(pipeline, file, request, embeddings[index])
             if capture:
                 recorder.save(captured)
+            save_png(picture, self._work / file, request)
         return pipeline, embeddings
 
     def quantised(self, pipeline: DiffusionPipeline, embeddings: list[Embeddings]) -> None:
@@ -103,7 +105,8 @@ class _Studio:
             if self._is_there(file):
                 self._passed(request)
             else:
-                self._paint(pipeline, file, request, embeddings[index])
+                picture = self._paint(pipeline, file, request, embeddings[index])
+                save_png(picture, self._work / file, request)
 
     def step_ms(self, side: str) -> float:
         return median(self._times[file] for file, _ in self._wanted[side])
@@ -136,7 +139,7 @@ class _Studio:
         file: str,
         request: GenerateRequest,
         embeddings: Embeddings,
-    ) -> None:
+    ) -> Image.Image:
         denoised_at = 0.0
 
         def after_step(
@@ -151,7 +154,7 @@ class _Studio:
             return {}
 
         started = time.perf_counter()
-        picture = pipeline(
+        picture: Image.Image = pipeline(
             **embeddings,
             height=request.height,
             width=request.width,
@@ -164,7 +167,7 @@ class _Studio:
         times = self._work / f"{STEPS}.part"
         times.write_text(json.dumps(self._times), encoding="utf-8")
         times.replace(self._work / STEPS)
-        save_png(picture, self._work / file, request)
+        return picture
 
 
 if __name__ == "__main__":
