@@ -35,6 +35,26 @@ from backend.contracts.chat import (
     Thinking,
     Usage,
 )
+from backend.contracts.compare import (
+    ComparedPicture,
+    ComparedState,
+    ComparedVariant,
+    CompareRequest,
+    CompareVariant,
+    Figures,
+    Machine,
+    PictureReport,
+)
+from backend.contracts.compare_text import (
+    ComparedAnswer,
+    ComparedServer,
+    CompareResult,
+    CompareTextRequest,
+    ComparisonEntry,
+    Report,
+    TextReport,
+    TextVariant,
+)
 from backend.contracts.conversation import (
     AnswerNews,
     AnswerState,
@@ -171,6 +191,12 @@ from backend.contracts.storage import (
     StorageItem,
     StorageKind,
 )
+from backend.contracts.votes import (
+    VoteItem,
+    VoteQuestion,
+    VoteResult,
+    VoteShare,
+)
 from backend.errors import ErrorInfo
 from backend.language import Text
 
@@ -194,6 +220,16 @@ __all__ = [
     "Checkpoint",
     "CheckpointManifest",
     "CleanUp",
+    "CompareRequest",
+    "CompareResult",
+    "CompareTextRequest",
+    "CompareVariant",
+    "ComparedAnswer",
+    "ComparedPicture",
+    "ComparedServer",
+    "ComparedState",
+    "ComparedVariant",
+    "ComparisonEntry",
     "Contract",
     "Conversation",
     "ConversationPage",
@@ -219,6 +255,7 @@ __all__ = [
     "FetchRequest",
     "FetchResult",
     "FetchedRepo",
+    "Figures",
     "Finished",
     "Fit",
     "GenerateMetrics",
@@ -249,6 +286,7 @@ __all__ = [
     "LoadRequest",
     "LoadResult",
     "LookRequest",
+    "Machine",
     "MemorySample",
     "Message",
     "Model",
@@ -262,6 +300,7 @@ __all__ = [
     "PhaseView",
     "PicturePair",
     "PictureQuality",
+    "PictureReport",
     "PicturesView",
     "PlannedEngine",
     "Precision",
@@ -281,6 +320,7 @@ __all__ = [
     "RecipeChoice",
     "RecipeSize",
     "RepoPlan",
+    "Report",
     "ResidentModel",
     "ResultEntry",
     "ResultFile",
@@ -315,8 +355,10 @@ __all__ = [
     "TensorView",
     "Text",
     "TextDelta",
+    "TextReport",
     "TextRequest",
     "TextResult",
+    "TextVariant",
     "Thinking",
     "TimesRequest",
     "Turn",
@@ -325,5 +367,9 @@ __all__ = [
     "VariantState",
     "VerifyRequest",
     "VerifyResult",
+    "VoteItem",
+    "VoteQuestion",
+    "VoteResult",
+    "VoteShare",
     "WorkerStatus",
 ]

@@ -23,6 +23,8 @@ class JobKind(Name):
     QUANTIZE = "quantize"
     QUANTIZE_IMAGES = "quantize_images"
     PUSH = "push"
+    COMPARE = "compare"
+    COMPARE_TEXT = "compare_text"
 
 
 BYTE_PHASES = frozenset({"fetch", "fetch_file", "digest", "push"})

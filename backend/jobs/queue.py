@@ -36,6 +36,8 @@ QUEUE_OF = {
     JobKind.QUANTIZE: BUILD,
     JobKind.QUANTIZE_IMAGES: BUILD,
     JobKind.PUSH: BUILD,
+    JobKind.COMPARE: INTERACTIVE,
+    JobKind.COMPARE_TEXT: SERVING,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
 """Lower starts first; first come, first served within one priority."""
