@@ -22,7 +22,9 @@ from backend.jobs.children import PARENT, die_with_parent
 
 CHILD = ["-m", "backend.jobs.child"]
 WARM = (
+    "backend.chat.dequantise",
     "backend.engines.build",
+    "backend.engines.preexported",
     "backend.engines.prepare",
     "backend.engines.times",
     "backend.engines.try_onnx",
@@ -34,6 +36,8 @@ WARM = (
     "backend.networks.session",
     "backend.networks.write",
     "backend.quantize.diffusion",
+    "backend.quantize.images.paint",
+    "backend.quantize.images.sensitivity",
     "backend.quantize.language.verify",
     "backend.quantize.language.work",
 )

@@ -96,7 +96,9 @@ onNews((before, drawn) => {
     chatChanged();
   }
   if (drawn.includes("status")) {
-    const resident = [...document.querySelectorAll("#status .s-chip")].map((chip) => chip.dataset.key);
+    const resident = [...document.querySelectorAll("#status .s-chip")].map(
+      ({ dataset }) => dataset.key + ("busy" in dataset ? " busy" : ""),
+    );
     if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) {
       loadModels();
       enginesChanged();

@@ -13,9 +13,10 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from backend.jobs.supervisor import listen
 from backend.settings import Settings
 from tests.conftest import free_port
-from tests.support import ROOT, environment, until
+from tests.support import ROOT, WarmWorker, environment, until
 
 PATIENCE_S = 60
 NewContext = Callable[..., BrowserContext]
@@ -32,26 +33,47 @@ FLAGS = (
 
 
 class Server:
-    """`spark-studio serve` with a home of its own."""
+    """The studio's web process and a worker, with a home of their own. The worker is forked where
+    what it imports is imported already."""
 
     def __init__(self, home: Path, *models: Path) -> None:
         self.settings = Settings(home=home, models=models)
-        self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
         self.log = home.parent / f"{home.name}.log"
+        self.address = ""
         self.process: subprocess.Popen[bytes] | None = None
+        self._worker: WarmWorker | None = None
 
-    def start(self, *arguments: str) -> "Server":
+    def start(self) -> "Server":
+        with listen("127.0.0.1", 0) as listener:
+            descriptor = listener.fileno()
+            self.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self._run("web", str(descriptor), inherited=(descriptor,))
+        self._worker = WarmWorker(self.settings)
+        self._await_ready()
+        return self
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE_S)
+            self.process = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _run(self, *arguments: str, inherited: tuple[int, ...] = ()) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "app.py", "serve", "--port", str(self.port), *arguments],
+                [sys.executable, "app.py", *arguments],
                 cwd=ROOT,
                 env=environment(self.settings) | {"HF_HUB_OFFLINE": "1"},
                 stdout=log,
                 stderr=log,
+                pass_fds=inherited,
             )
+
+    def _await_ready(self) -> None:
         until(self.is_ready, f"the studio to be ready: see {self.log}")
-        return self
 
     def is_ready(self) -> bool:
         try:
@@ -59,6 +81,20 @@ class Server:
         except httpx.HTTPError:
             return False
         return bool(answer["worker"] == "ready")
+
+
+class SupervisedServer(Server):
+    """`spark-studio serve`."""
+
+    def __init__(self, home: Path, *models: Path) -> None:
+        super().__init__(home, *models)
+        self._port = free_port()
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def start(self, *arguments: str) -> "SupervisedServer":
+        self._run("serve", "--port", str(self._port), *arguments)
+        self._await_ready()
+        return self
 
     def _child(self, word: str) -> psutil.Process:
         assert self.process is not None
@@ -81,12 +117,6 @@ class Server:
 
     def kill_worker(self) -> None:
         self._child("backend.jobs.worker").kill()
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(PATIENCE_S)
-            self.process = None
 
 
 @pytest.fixture(scope="package")

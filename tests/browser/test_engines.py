@@ -258,6 +258,15 @@ LOOK_AGAIN = """async () => {
 """A second look, whether or not the page's news come in two pieces."""
 
 
+def _as_if_in_use(route: Route) -> None:
+    """News in which a job still uses the model."""
+    news = route.fetch(url=re.sub(r"seen=[^&]*", "seen=", route.request.url)).json()
+    chip = f'data-key="{INT8}"'
+    news["parts"]["status"] = news["parts"]["status"].replace(chip, f"{chip} data-busy")
+    news["marks"]["status"] = "busy"
+    route.fulfill(json=news)
+
+
 def test_a_variant_is_loaded_and_unloaded(engines: Page) -> None:
     chip = engines.locator(f'#status .s-chip[data-key="{INT8}"]')
     group = group_of(engines)
@@ -278,6 +287,10 @@ def test_a_variant_is_loaded_and_unloaded(engines: Page) -> None:
         late[0].fulfill(json={"html": "", "count": 0})
     engines.unroute(re.compile(r"/studio/engines\??$"))
     expect(engines.locator("#engine-jobs")).to_contain_text("In memory now")
+    engines.route(re.compile(r"/studio/live"), _as_if_in_use)
+    expect(engines.locator(f'#status .s-chip[data-key="{INT8}"][data-busy]')).to_have_count(1)
+    with engines.expect_request(re.compile(r"/studio/engines\??$")):
+        engines.unroute(re.compile(r"/studio/live"))
     group.get_by_role("button", name="Unload").click()
     expect(chip).to_have_count(0)
     expect(group.get_by_role("button", name="Load")).to_be_visible()

@@ -19,14 +19,14 @@ from tests.browser.actions import (
     shown_job,
     stage_state,
 )
-from tests.browser.conftest import Server
+from tests.browser.conftest import SupervisedServer
 from tests.support import until
 
 
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupervisedServer]:
     """A studio that may be killed."""
-    made = Server(tmp_path_factory.mktemp("killed") / "home")
+    made = SupervisedServer(tmp_path_factory.mktemp("killed") / "home")
     try:
         yield made.start()
     finally:
@@ -34,13 +34,13 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def own_page(browser: Browser, own_server: Server) -> Iterator[Page]:
+def own_page(browser: Browser, own_server: SupervisedServer) -> Iterator[Page]:
     context = browser.new_context(locale="en-US", base_url=own_server.address)
     yield open_page(context)
     context.close()
 
 
-def news_again(page: Page, server: Server) -> None:
+def news_again(page: Page, server: SupervisedServer) -> None:
     """Wait until the page has asked the web process that was started after a kill; whether it said
     that it was waiting depends on how long the start took."""
     until(server.is_ready, "the web process")
@@ -84,7 +84,9 @@ def test_a_second_tab_and_a_later_visit(
     assert shown_job(later) == job
 
 
-def test_the_web_process_is_killed_in_the_middle(own_page: Page, own_server: Server) -> None:
+def test_the_web_process_is_killed_in_the_middle(
+    own_page: Page, own_server: SupervisedServer
+) -> None:
     page = own_page
     generate(page, "a green crescent", **LONG)
     denoising(page)
@@ -104,14 +106,16 @@ def test_the_web_process_is_killed_in_the_middle(own_page: Page, own_server: Ser
     finished(page)
 
 
-def test_a_server_that_hangs_is_said_to_be_away(own_page: Page, own_server: Server) -> None:
+def test_a_server_that_hangs_is_said_to_be_away(
+    own_page: Page, own_server: SupervisedServer
+) -> None:
     with own_server.frozen_web():
         expect(own_page.locator("#connection")).not_to_be_empty()
     expect(own_page.locator("#connection")).to_be_empty()
 
 
 def test_generate_is_pressed_while_the_web_process_is_away(
-    own_page: Page, own_server: Server
+    own_page: Page, own_server: SupervisedServer
 ) -> None:
     page = own_page
     fill(page, "asked of a dead server", **QUICK)
@@ -125,7 +129,7 @@ def test_generate_is_pressed_while_the_web_process_is_away(
     finished(page)
 
 
-def test_the_worker_is_killed_in_the_middle(own_page: Page, own_server: Server) -> None:
+def test_the_worker_is_killed_in_the_middle(own_page: Page, own_server: SupervisedServer) -> None:
     page = own_page
     generate(page, "a pink heart", **LONG)
     denoising(page)
@@ -143,7 +147,7 @@ def test_who_is_signed_in_stays_so_when_the_web_process_is_killed(
 ) -> None:
     accounts = tmp_path / "accounts"
     accounts.write_text("# people\nanna:a secret: really\nben:another\n")
-    server = Server(tmp_path / "home").start("--auth", str(accounts))
+    server = SupervisedServer(tmp_path / "home").start("--auth", str(accounts))
     try:
         assert httpx.get(f"{server.address}/studio/live").status_code == 403
         context = browser.new_context(locale="en-US", base_url=server.address)
@@ -166,7 +170,7 @@ def test_who_is_signed_in_stays_so_when_the_web_process_is_killed(
         server.stop()
 
 
-def test_the_whole_studio_is_restarted(own_page: Page, own_server: Server) -> None:
+def test_the_whole_studio_is_restarted(own_page: Page, own_server: SupervisedServer) -> None:
     page = own_page
     generate(page, "a house at night", **QUICK)
     expect(page.locator("#stage .s-prompt")).to_have_text("a house at night")

@@ -106,7 +106,8 @@ def _residents(residents: tuple[ResidentModel, ...], language: str) -> str:
             key=model.key,
         )
         chips += (
-            f'<li class="s-chip" data-key="{esc(model.key)}">{esc(name)} '
+            f'<li class="s-chip" data-key="{esc(model.key)}"{" data-busy" if model.in_use else ""}>'
+            f"{esc(name)} "
             f"<small>{esc(human_bytes(model.memory_bytes))}</small>"
             f"{'' if model.in_use else unload}</li>"
         )
