@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
+from typing import Any
 
 from backend.chat.client.answer import answer
 from backend.chat.client.exchange import Said, question
 from backend.compare.text.ledger import Ledger
 from backend.compare.text.sides import Asked, Worker
 from backend.contracts import (
+    AnswerMetrics,
     CompareTextRequest,
     Failed,
     Finished,
@@ -22,6 +24,7 @@ from backend.errors import Code, ErrorInfo, StudioError
 LOOK_S = 0.05
 REASON_LOOKS = 40
 """How often a server that went is looked at for the reason: two seconds."""
+MEASURED = {"ttft_s", "tokens_per_s", "completion_tokens", "total_s", "finish_reason"}
 GONE = frozenset(
     {
         Code.SERVER_DIED,
@@ -110,24 +113,20 @@ class Asking:
         outside = asked.endpoint.kind is ServerKind.OUTSIDE
         key = self._worker.settings.chat_key.get_secret_value() if outside else ""
         put = question(request.prompts[prompt], request.sampling, self._chat, request.system)
-        async with aclosing(answer(asked.endpoint, put, key)) as events:
-            async for event in events:
-                said.take(event)
-                if isinstance(event, TextDelta | ReasoningDelta | MovedToReasoning):
-                    self._ledger.write(*place, said)
-                if isinstance(event, Failed):
-                    return event.error
-                if isinstance(event, Finished):
-                    metrics = event.metrics
-                    figures = {
-                        "ttft_s": metrics.ttft_s,
-                        "tokens_per_s": metrics.tokens_per_s,
-                        "completion_tokens": metrics.completion_tokens,
-                        "total_s": metrics.total_s,
-                        "finish_reason": metrics.finish_reason,
-                    }
-                    self._ledger.finish(*place, **figures)
-        return None
+        error: ErrorInfo | None = None
+        async for event in answer(asked.endpoint, put, key):
+            said.take(event)
+            if isinstance(event, TextDelta | ReasoningDelta | MovedToReasoning):
+                self._ledger.write(*place, said)
+            elif isinstance(event, Failed):
+                error = event.error
+            elif isinstance(event, Finished):
+                self._ledger.finish(*place, **_measured(event.metrics))
+        return error
+
+
+def _measured(metrics: AnswerMetrics) -> dict[str, Any]:
+    return metrics.model_dump(include=MEASURED)
 
 
 async def _reason(asked: Asked, error: ErrorInfo) -> ErrorInfo:

@@ -68,18 +68,14 @@ def check_variant(settings: Settings, variant: TextVariant) -> None:
 
 
 def serving(variant: TextVariant, **changes: Any) -> ServeRequest:
-    request = ServeRequest(
-        model=variant.model, kind=variant.kind, simulated=variant.simulated
-    )
+    request = ServeRequest(model=variant.model, kind=variant.kind, simulated=variant.simulated)
     return request.model_copy(update=changes)
 
 
 def _check_outside(settings: Settings, variant: TextVariant) -> None:
     if not settings.chat_url:
         title = TITLES[variant.kind]
-        raise StudioError(
-            Code.SERVER_NOT_FOUND, server=title, reason=text("server.no_url")
-        )
+        raise StudioError(Code.SERVER_NOT_FOUND, server=title, reason=text("server.no_url"))
     if variant.simulated:
         problem = "what runs elsewhere is not simulated here"
         raise StudioError(Code.INVALID_REQUEST, problem=problem)

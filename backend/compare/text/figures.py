@@ -73,9 +73,7 @@ def _summary(report: TextReport, variant: int) -> dict[str, Any]:
 
 def _done(report: TextReport, variant: int) -> list[ComparedAnswer]:
     return [
-        one
-        for one in report.answers
-        if one.variant == variant and one.state is ComparedState.DONE
+        one for one in report.answers if one.variant == variant and one.state is ComparedState.DONE
     ]
 
 
