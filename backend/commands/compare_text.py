@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from backend.commands.compare import delivered
+import typer
+
 from backend.commands.output import answer, table
-from backend.commands.pictures import make_folder
+from backend.commands.pictures import delivered_folder, make_folder
 from backend.commands.session import follow, with_worker
 from backend.compare.prompts import BUILTIN, read_list
 from backend.contracts import ComparedServer, CompareTextRequest, Sampling, TextReport
@@ -17,6 +18,25 @@ TITLES = (
     "model", "server", "precision", "first token", "tokens/s", "peak", "weights",
     "agreement", "same", "perplexity", "KL", "",
 )  # fmt: skip
+PANEL = "Answers of language models"
+
+
+def _option(words: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=words, rich_help_panel=PANEL, **more)
+
+
+Models = Annotated[
+    str,
+    _option(
+        "Two to four, in place of --precisions: each MODEL, MODEL@transformers (or another "
+        "server), MODEL@simulated or outside; the first is the reference.",
+        metavar="A,B,...",
+    ),
+]
+System = Annotated[str, _option("What stands before every prompt.")]
+Temperature = Annotated[float | None, _option("Left out: 0, greedy.")]
+MaxTokens = Annotated[int | None, _option("Longest answer; left out: 256.")]
+Together = Annotated[bool, _option("Ask all at once, where memory allows.", "--together")]
 USUAL = CompareTextRequest(variants=(), prompts=()).sampling
 
 
@@ -65,7 +85,7 @@ def compare_text(
         job = follow(studio, studio.compare_text.compare(request, None))
     report = studio.compare.show(job.id, None)
     assert isinstance(report, TextReport)
-    place = delivered(studio.settings.outputs / job.id, out)
+    place = delivered_folder(studio.settings.outputs / job.id, out)
     data: dict[str, Any] = {
         "job": job.id,
         "report": str(place / "report.json"),

@@ -8,8 +8,8 @@ from typing import Any
 from backend.chat.client.capabilities import DEFAULT_MAX_TOKENS
 from backend.compare.text.check import check, settled
 from backend.compare.text.figures import row
-from backend.compare.text.run import begun
 from backend.compare.text.named import find_variant
+from backend.compare.text.run import begun
 from backend.contracts import CompareTextRequest, JobKind, TextReport, TextVariant
 from backend.jobs.store import JobRow
 from backend.language import LANGUAGES

@@ -22,6 +22,8 @@ ENDPOINTS = {
     "/export_language_model",
     "/engine_text",
     "/quantize",
+    "/compare",
+    "/compare_text",
     "/engines",
     "/fetch",
     "/jobs",

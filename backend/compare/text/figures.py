@@ -84,7 +84,11 @@ def row(server: ComparedServer) -> dict[str, Any]:
     for name in ("ttft_s", "tokens_per_s"):
         found: Figures | None = getattr(server, name)
         data[name] = found.median if found else None
-    data["error"] = str(server.error.code) if server.error else None
+    data["error"] = server.error and {
+        "code": str(server.error.code),
+        "message": server.error.message(),
+        "hint": server.error.hint(),
+    }
     return data
 
 
