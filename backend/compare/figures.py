@@ -72,12 +72,12 @@ def unlike(one: PictureReport, other: PictureReport) -> str:
     """Where the figures of two reports differ by more than rounding; empty where nowhere."""
     for index, (left, right) in enumerate(zip(one.variants, other.variants, strict=True)):
         for name in (*TIMES, *SCORES, "text_encode_ms", "first_s", "warm", "speed_up", "identical"):
-            if not _alike(getattr(left, name), getattr(right, name)):
+            if not alike(getattr(left, name), getattr(right, name)):
                 return f"variants.{index}.{name}"
     return ""
 
 
-def _alike(left: Figures | float | None, right: Figures | float | None) -> bool:
+def alike(left: Figures | float | None, right: Figures | float | None) -> bool:
     if isinstance(left, Figures) and isinstance(right, Figures):
         pairs = zip(left.model_dump().values(), right.model_dump().values(), strict=True)
         return all(isclose(a, b, rel_tol=1e-9) for a, b in pairs)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from backend.compare.figures import summarised, unlike
 from backend.compare.html import embedded_report
 from backend.compare.machine import this_machine
+from backend.compare.text.reading import flaw
 from backend.contracts import (
     ComparedState,
     ComparedVariant,
@@ -96,6 +97,9 @@ def read_report(content: bytes) -> Report:
         _refuse("field", str(error)[:4000], place=place, problem=first["msg"])
     if isinstance(report, PictureReport):
         _check(report)
+    elif wrong := flaw(report):
+        reason, place = wrong
+        _refuse(reason, place=place)
     return report
 
 

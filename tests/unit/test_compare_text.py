@@ -15,6 +15,7 @@ from backend.contracts import (
     ComparedServer,
     ComparedState,
     CompareTextRequest,
+    Figures,
     Machine,
     Sampling,
     ServerKind,
@@ -22,6 +23,7 @@ from backend.contracts import (
     TextVariant,
 )
 from backend.errors import Code, StudioError
+from backend.language import Text
 from backend.settings import Settings
 from backend.studio import Studio
 from tests.checkpoints import make_checkpoint
@@ -213,3 +215,33 @@ def test_a_job_that_goes_on_keeps_what_is_done(tmp_path: Path) -> None:
     assert [one.error for one in again.report().variants] == [None, None]
     (tmp_path / "report.json").write_text("{")
     assert open_ledger(tmp_path, begun).ended() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"agreement": 0.9}, "variants.1.agreement"),
+        ({"ttft_s": Figures(median=1, low=1, high=1, count=1)}, "variants.1.ttft_s"),
+        ({"kind": ServerKind.VLLM}, "variants"),
+    ],
+)
+def test_an_edited_report_says_where(change: dict[str, Any], place: str) -> None:
+    def read(report: TextReport) -> TextReport:
+        found = read_report(report.model_dump_json().encode())
+        assert isinstance(found, TextReport)
+        return found
+
+    answers = (
+        an_answer(0, "abcd", ttft_s=0.1),
+        an_answer(1, "abxy", ttft_s=0.3, same_characters=2),
+    )
+    report = summarised(a_report(*answers))
+    assert read(report) == report
+    first, second = report.variants
+    edited = report.model_copy(update={"variants": (first, second.model_copy(update=change))})
+    problem = refused(Code.REPORT_UNREADABLE, read, edited).info.values["problem"]
+    assert isinstance(problem, Text) and problem.values["place"] == place
+    other = report.answers[1].model_copy(update={"text": "abcd"})
+    changed = report.model_copy(update={"answers": (report.answers[0], other)})
+    problem = refused(Code.REPORT_UNREADABLE, read, changed).info.values["problem"]
+    assert isinstance(problem, Text) and problem.values["place"] == "answers.1.same_characters"
