@@ -141,7 +141,10 @@ class StandIn:
             either: set[asyncio.Future[Any]] = {released, gone}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         count = 0
+        limit = body.get("max_tokens") or body.get("max_completion_tokens")
         async for name, token in self._tokens(gone):
+            if count == limit and not self.endless:
+                break
             choice = {"text": token} if plain else {"delta": {name: token}}
             await tell({"choices": [{"index": 0} | choice]})
             count += 1

@@ -12,6 +12,7 @@ import pytest
 from backend.chat.servers import kinds
 from backend.chat.servers.commands import Launch
 from backend.chat.servers.plan import Plan
+from backend.compare.report import read_report
 from backend.contracts import (
     ComparedState,
     CompareTextRequest,
@@ -26,6 +27,7 @@ from backend.contracts import (
 from backend.errors import Code
 from backend.settings import Settings
 from backend.studio import Studio
+from tests.contract.test_command_line import run
 from tests.support import OWNER, PATIENCE_S, WarmWorker, until, work
 from tests.tiny_llama import make_tiny_llama
 
@@ -152,9 +154,18 @@ def test_asked_at_once_beside_a_server_that_stays(house: House) -> None:
     assert (entry.id, entry.kind, entry.prompts) == (job, "text", 2)
 
 
-def test_one_after_the_other_for_want_of_memory_and_one_that_dies(house: House) -> None:
-    job = house.compare("one", "two", "dying", together=True)
-    report = house.finished(job)
+def test_one_after_the_other_for_want_of_memory_and_one_that_dies(
+    house: House, tmp_path: Path
+) -> None:
+    models = ("--models", "one,two@transformers,dying", "--together", "--max-tokens", "64")
+    asked = [word for prompt in PROMPTS for word in ("--prompt", prompt)]
+    status, data, _ = run(house.settings, "compare", *models, *asked, "--out", str(tmp_path))
+    assert (status, data["apart_because"]) == (0, "COMPARE_MEMORY_SHORT")
+    assert [row["state"] for row in data["rows"]] == ["done", "done", "failed"]
+    assert data["rows"][1]["same"] == 0 and data["rows"][1]["tokens_per_s"]
+    report = read_report((tmp_path / "report.html").read_bytes())
+    assert isinstance(report, TextReport)
+    assert data["answers"] == [one.model_dump(mode="json") for one in report.answers]
     assert not report.together, "one of another comparison runs, and two more do not fit beside it"
     assert report.apart_because and report.apart_because.code is Code.COMPARE_MEMORY_SHORT
     assert all(one.alone for one in report.answers)

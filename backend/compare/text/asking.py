@@ -3,25 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from typing import Any
 
-from backend.chat.client.answer import answer
+from backend.chat.client.answer import Stop, answer
 from backend.chat.client.exchange import Said, question
 from backend.compare.text.ledger import Ledger
 from backend.compare.text.sides import Asked, Worker
 from backend.contracts import (
-    AnswerMetrics,
     CompareTextRequest,
     Failed,
     Finished,
     MovedToReasoning,
     ReasoningDelta,
+    Sampling,
     ServerKind,
     TextDelta,
 )
 from backend.errors import Code, ErrorInfo, StudioError
 
 LOOK_S = 0.05
+GREETING = "Hello"
 REASON_LOOKS = 40
 """How often a server that went is looked at for the reason: two seconds."""
 MEASURED = {"ttft_s", "tokens_per_s", "completion_tokens", "total_s", "finish_reason"}
@@ -54,9 +54,26 @@ class Asking:
         asyncio.run(self._watched(sides, self._all(sides)))
 
     async def _all(self, sides: Sequence[Asked]) -> None:
+        for one in sides:
+            await self._warm(one)
         for prompt in range(len(self._request.prompts)):
             asked = [one for one in sides if prompt in self._ledger.to_ask(one.side.place)]
             await asyncio.gather(*(self._ask(one, prompt) for one in asked))
+
+    async def _warm(self, asked: Asked) -> None:
+        """One token that is not measured: the first one after a start waits for what the server
+        does once, which one that ran before has behind it. Whatever it fails of, the first prompt
+        does too."""
+        stop, request = Stop(), question(GREETING, Sampling(max_tokens=1), self._chat)
+        with suppress(StudioError):
+            async for event in answer(asked.endpoint, request, self._key(asked), stop):
+                if isinstance(event, TextDelta | ReasoningDelta):
+                    stop.request()
+
+    def _key(self, asked: Asked) -> str:
+        """The owner's goes to the owner's server only."""
+        outside = asked.endpoint.kind is ServerKind.OUTSIDE
+        return self._worker.settings.chat_key.get_secret_value() if outside else ""
 
     async def _watched(self, sides: Sequence[Asked], work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -110,23 +127,18 @@ class Asking:
         """Why the answer failed. Raises StudioError for what cannot be asked."""
         request = self._request
         place, said = (asked.side.place, prompt), Said()
-        outside = asked.endpoint.kind is ServerKind.OUTSIDE
-        key = self._worker.settings.chat_key.get_secret_value() if outside else ""
         put = question(request.prompts[prompt], request.sampling, self._chat, request.system)
         error: ErrorInfo | None = None
-        async for event in answer(asked.endpoint, put, key):
+        async for event in answer(asked.endpoint, put, self._key(asked)):
             said.take(event)
             if isinstance(event, TextDelta | ReasoningDelta | MovedToReasoning):
                 self._ledger.write(*place, said)
             elif isinstance(event, Failed):
                 error = event.error
             elif isinstance(event, Finished):
-                self._ledger.finish(*place, **_measured(event.metrics))
+                measured = event.metrics.model_dump(include=MEASURED)
+                self._ledger.finish(*place, **measured)
         return error
-
-
-def _measured(metrics: AnswerMetrics) -> dict[str, Any]:
-    return metrics.model_dump(include=MEASURED)
 
 
 async def _reason(asked: Asked, error: ErrorInfo) -> ErrorInfo:
