@@ -200,6 +200,10 @@ def test_killed_cancelled_and_tried_again(house: House) -> None:
     house.worker = house.new_worker()
     until(lambda: house.is_ready("second/transformers"), "its start by the next worker")
     until(writing, "its answer")
+    assert house.worker.stop() == 0
+    assert not house.processes(), "a worker that is told to end stops what it started"
+    house.worker = house.new_worker()
+    until(writing, "its answer to the third worker")
     house.studio.jobs.cancel(job, OWNER)
     assert house.studio.jobs.wait(job, OWNER, PATIENCE_S).state is JobState.CANCELLED
     assert not house.processes(), "stopped before the job ends"

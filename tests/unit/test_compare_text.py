@@ -23,12 +23,15 @@ from backend.contracts import (
     TextVariant,
 )
 from backend.errors import Code, StudioError
+from backend.jobs.queue import COMPARING
 from backend.language import Text
 from backend.settings import Settings
 from backend.studio import Studio
 from tests.checkpoints import make_checkpoint
 from tests.support import OWNER
 from tests.tiny_llama import make_tiny_llama
+from ui.api.compare_text import compare_text_endpoints
+from ui.api.follow import News
 
 HERE = ServerKind.TRANSFORMERS
 DONE, WAITING = ComparedState.DONE, ComparedState.WAITING
@@ -105,6 +108,30 @@ def test_names_of_variants(studio: Studio, home: Path) -> None:
     refused(Code.SERVER_UNSUITABLE, studio.compare_text.variants, ["tiny-nvfp4"], OWNER)
     english, korean = studio.compare_text.questions("en"), studio.compare_text.questions("ko")
     assert english and korean and not set(english) & set(korean)
+
+
+def test_the_typed_endpoint_asks_for_the_same(studio: Studio, home: Path) -> None:
+    def follow(request: Any, submit: Callable[[str], str]) -> News:
+        yield {"job_id": submit(OWNER), "state": "queued"}
+
+    [endpoint] = compare_text_endpoints(studio, follow)
+    [job] = endpoint(None, ["one", "tiny-nvfp4@simulated"], ["Hello"], seed=3, together=True)
+    row = studio.desk.store.find(job["job_id"])
+    assert row is not None and row.queue == COMPARING
+    assert CompareTextRequest.model_validate(row.request) == CompareTextRequest(
+        variants=(
+            TextVariant(model="one", kind=HERE),
+            TextVariant(model="tiny-nvfp4", kind=HERE, simulated=True),
+        ),
+        prompts=("Hello",),
+        sampling=Sampling(temperature=0, max_tokens=256, seed=3),
+        together=True,
+    )
+    again = studio.compare.repeat(row.id, OWNER)
+    repeated = studio.desk.store.find(again)
+    assert repeated is not None and repeated.request == row.request
+    report = studio.compare.show(row.id, OWNER)
+    assert report.kind == "text" and {one.state for one in report.answers} == {WAITING}
 
 
 def an_answer(variant: int, text: str, reasoning: str = "", **more: Any) -> ComparedAnswer:
