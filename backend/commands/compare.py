@@ -9,6 +9,7 @@ from backend.commands import compare_text
 from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json, delivered_folder, make_folder, parse_size
 from backend.commands.session import follow, with_worker
+from backend.compare.order import MAX_PICTURES
 from backend.compare.prompts import BUILTIN, read_list
 from backend.compare.report import MAX_REPORT_BYTES
 from backend.contracts import ComparedVariant, CompareRequest, PictureReport, Report, TextReport
@@ -33,7 +34,9 @@ Prompts = Annotated[
     ),
 ]
 Seed = Annotated[list[int] | None, typer.Option(help="Repeatable; left out: 0.")]
-Seeds = Annotated[int, typer.Option(min=1, help="That many, counting up from the last --seed.")]
+Seeds = Annotated[
+    int, typer.Option(min=1, max=MAX_PICTURES, help="That many, counting up from the last --seed.")
+]
 From = Annotated[
     Path | None,
     typer.Option("--from", help="A report.json or report.html: do just that on this machine."),

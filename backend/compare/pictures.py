@@ -6,6 +6,7 @@ from there, and whoever looks sees it grow.
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +26,10 @@ from backend.contracts import (
 )
 from backend.engines.cache import list_engines
 from backend.engines.host import this_host
-from backend.jobs.context import JobContext
+from backend.jobs.context import JobCancelled, JobContext, JobRequeued
 from backend.jobs.main_thread import MainThread
 from backend.jobs.store import JobRow
+from backend.language import text
 from backend.models.catalog import find_model
 from backend.settings import Settings
 
@@ -77,6 +79,9 @@ class Book:
             )
         )
 
+    def without_similarity(self) -> None:
+        self._put(similarity_model=None)
+
     def _put(self, **values: Any) -> None:
         self.report = summarised(self.report.model_copy(update=values))
         write_report(self.report, self.folder)
@@ -118,13 +123,31 @@ def score(context: JobContext, settings: Settings, main_thread: MainThread) -> N
         book.score(scorer.finish(on_progress))
     finally:
         scorer.close()
+    _score_likeness(context, settings, main_thread, book)
+
+
+def _score_likeness(
+    context: JobContext, settings: Settings, main_thread: MainThread, book: Book
+) -> None:
+    """The learned measure, where there is one; without it the rest still stands."""
     folder = similarity_folder(settings)
-    if folder is not None and book.report.similarity_model is not None:
+    if folder is None or book.report.similarity_model is None:
+        return
+
+    def work() -> dict[str, float]:
         from backend.images.similarity import similarities
 
-        found = main_thread.call(
-            lambda: similarities(folder, book.report, book.folder, context.check)
-        )
+        return similarities(folder, book.report, book.folder, context.check)
+
+    try:
+        found = main_thread.call(work)
+    except (JobCancelled, JobRequeued):
+        raise
+    except Exception as error:  # noqa: BLE001  a broken folder of somebody else's model
+        logging.getLogger(__name__).warning("%s: %r", folder, error)
+        context.report("score", message=text("compare.unlike", model=settings.similarity_model))
+        book.without_similarity()
+    else:
         book.score({file: {"similarity": value} for file, value in found.items()})
 
 

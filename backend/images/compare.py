@@ -14,6 +14,7 @@ from diffusers import DiffusionPipeline
 from backend.compare.machine import this_gpu
 from backend.compare.order import Place, loading_order, missing, picture_request
 from backend.compare.pictures import Book
+from backend.compare.progress import Progress
 from backend.compare.score import Scorer
 from backend.contracts import (
     ComparedPicture,
@@ -138,6 +139,8 @@ class _Comparison:
             prompts = self._wanted_prompts() if request.share_embeddings else _prompts(places)
             embeddings = self._encode(held, prompts, index) if encodes else self._shared
             pipeline = held.painter()
+            if not places:
+                return  # all was painted before the worker was killed
             book.change(index, load_s=sum(loads) if loads else None)
             self._paint_all(pipeline, held, index, places, embeddings)
             peak_bytes = own.peak_bytes()
@@ -191,7 +194,7 @@ class _Comparison:
     ) -> None:
         device, steps = held.parts.device, self.book.request.steps
         dtype = getattr(pipeline, self._entry.family.denoiser).dtype
-        counts = _Progress(self.context, self.book, steps)
+        counts = Progress(self.context, self.book, steps)
         for number, place in enumerate(places):
             self.context.check()
             encoded = {n: one.to(device, dtype) for n, one in embeddings[place.prompt].items()}
@@ -259,38 +262,6 @@ class _Comparison:
         name = f"{variant.precision}/{variant.runtime}"
         count = len(self.book.request.variants)
         return text(key, variant=name, index=index + 1, count=count, **values)
-
-
-class _Progress:
-    """Steps over all pictures of all variants; their rate is that of the variant at work."""
-
-    def __init__(self, context: JobContext, book: Book, steps: int) -> None:
-        request = book.request
-        pictures = len(request.variants) * len(request.prompts) * len(request.seeds)
-        self._context, self._steps, self._total = context, steps, pictures * steps
-        self._done = len(book.report.pictures) * steps
-        self._own, self._spent_s, self._begun_at = 0, 0.0, 0.0
-
-    def begin(self) -> None:
-        self._begun_at = time.perf_counter()
-        self._context.report("pictures", self._done, self._total)
-
-    def tell(self, step: int) -> None:
-        """Raises JobCancelled, JobRequeued."""
-        self._context.check()
-        self._context.report(
-            "pictures", self._done + step + 1, self._total, rate=self._rate(step + 1)
-        )
-
-    def finish(self, image: ImageResult) -> None:
-        self._done += self._steps
-        self._own += self._steps
-        self._spent_s += time.perf_counter() - self._begun_at
-        self._context.report("pictures", self._done, self._total, image=image)
-
-    def _rate(self, steps: int) -> float:
-        spent = self._spent_s + time.perf_counter() - self._begun_at
-        return (self._own + steps) / spent
 
 
 def _prompts(places: Iterable[Place]) -> list[int]:
