@@ -98,7 +98,7 @@ def generate(
         )
         studio.pictures.check(request)
         if out is not None:
-            _make_folder(out)
+            make_folder(out)
         with with_worker(studio):
             job = follow(studio, studio.pictures.generate(request, None))
         result = GenerateResult.model_validate(job.result)
@@ -131,7 +131,8 @@ def parse_size(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Raises StudioError FOLDER_NOT_WRITABLE."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -145,3 +146,16 @@ def _delivered(file: Path, out: Path | None) -> Path:
         return Path(shutil.copy2(file, out / file.name)).absolute()
     except OSError as error:
         raise StudioError(Code.FOLDER_NOT_WRITABLE, str(error), path=str(out)) from error
+
+
+def delivered_folder(folder: Path, out: Path | None) -> Path:
+    """The folder, or where all of its files were copied to. Raises StudioError
+    FOLDER_NOT_WRITABLE."""
+    if out is None:
+        return folder
+    try:
+        for file in sorted(folder.iterdir()):
+            shutil.copy2(file, out / file.name)
+    except OSError as error:
+        raise StudioError(Code.FOLDER_NOT_WRITABLE, str(error), path=str(out)) from error
+    return out.absolute()

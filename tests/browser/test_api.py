@@ -22,6 +22,8 @@ ENDPOINTS = {
     "/export_language_model",
     "/engine_text",
     "/quantize",
+    "/compare",
+    "/compare_text",
     "/engines",
     "/fetch",
     "/jobs",
@@ -67,6 +69,18 @@ def test_the_same_seed_gives_the_same_pixels(client: Client) -> None:
         for image in client.predict(**asked, api_name="/generate")["images"]
     }
     assert len(pixels) == 1
+
+
+def test_a_comparison_has_rows_and_a_report(client: Client) -> None:
+    asked = {"prompts": ["a ring"], "seeds": [5], "steps": 2, "width": 64, "height": 64}
+    done = client.predict(precisions=["fp32", "bf16/torch"], **asked, api_name="/compare")
+    assert done["state"] == "succeeded"
+    reference, other = done["rows"]
+    assert reference["psnr_db"] is None and other["psnr_db"] > 0 and other["total_s"] > 0
+    assert done["report"]["id"] == done["job_id"]
+    for precisions, code in ((["fp32"], "COMPARE_VARIANTS_COUNT"), (["int4"], "INVALID_REQUEST")):
+        with pytest.raises(AppError, match=rf"^{code}: .+\. .+"):
+            client.predict(precisions=precisions, **asked, api_name="/compare")
 
 
 def test_progress_is_told_and_a_job_can_be_cancelled(client: Client) -> None:

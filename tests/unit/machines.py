@@ -23,6 +23,7 @@ class FakeGpu:
     total_mib: int | None
     used_mib: int = 0
     milliwatts: int | None = 20_000
+    millijoules: int | None = 1_500
     processes: dict[int, int | None] = field(default_factory=dict)
     """Bytes held, by process id."""
 
@@ -70,6 +71,9 @@ class FakeNvml:
 
     def nvmlDeviceGetPowerUsage(self, gpu: FakeGpu) -> int:
         return _supported(gpu.milliwatts)
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu: FakeGpu) -> int:
+        return _supported(gpu.millijoules)
 
     def nvmlDeviceGetTemperature(self, gpu: FakeGpu, sensor: int) -> int:
         assert sensor == self.NVML_TEMPERATURE_GPU

@@ -69,3 +69,9 @@ def test_no_driver_means_no_gpus(monkeypatch):
     monkeypatch.setattr(gpus, "nvml", lambda: None)
     assert gpus.list_gpus() == ()
     assert gpus.process_bytes(0, frozenset({1})) is None
+
+
+def test_energy_is_told_in_joules_where_the_driver_counts_it():
+    silent = machines.FakeGpu("NVIDIA T1000", (7, 5), 896, 4096, millijoules=None)
+    library = machines.FakeNvml(*machines.h200().gpus, silent)
+    assert [gpus.energy_j(index, library) for index in range(3)] == [1.5, None, None]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from backend.contracts import PicturePair, Precision, Runtime
 from backend.images.quality import Pixels, psnr, ssim
@@ -55,6 +56,24 @@ def slow_ssim(one: Pixels, other: Pixels) -> float:
 def test_ssim_is_that_of_the_paper(spread: int) -> None:
     picture, reference = noisy(spread, spread)
     assert ssim(picture, reference) == pytest.approx(slow_ssim(picture, reference), abs=1e-9)
+
+
+@pytest.mark.parametrize(("height", "width"), [(11, 11), (58, 59), (131, 97)])
+def test_both_are_those_of_scikit_image(height: int, width: int) -> None:
+    """Of pictures that are less than a block of windows, just about one, and several."""
+    for spread in (1, 60):
+        picture, reference = noisy(5, spread, height, width)
+        alike = structural_similarity(
+            *(reference, picture),
+            gaussian_weights=True,
+            sigma=SIGMA,
+            use_sample_covariance=False,
+            data_range=255,
+            channel_axis=2,
+        )
+        assert ssim(picture, reference) == pytest.approx(alike, abs=1e-6)
+        decibels = peak_signal_noise_ratio(reference, picture)
+        assert psnr(picture, reference) == pytest.approx(decibels, abs=1e-6)
 
 
 def test_psnr_is_the_peak_over_the_mean_square() -> None:
