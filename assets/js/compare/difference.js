@@ -76,12 +76,12 @@ export function paintScale(canvas) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// Lightness grows evenly from black over red to pale yellow, in Oklab (B. Ottosson, 2020).
+// Lightness grows evenly from near black over red to pale yellow, in Oklab (B. Ottosson, 2020).
 const RAMP = Uint32Array.from({ length: 256 }, (_, step) => {
   const share = step / 255;
   const chroma = 0.17 * Math.sin(Math.PI * share);
   const hue = ((300 + 160 * share) * Math.PI) / 180;
-  return packed(0.97 * share, chroma * Math.cos(hue), chroma * Math.sin(hue));
+  return packed(0.13 + 0.85 * share, chroma * Math.cos(hue), chroma * Math.sin(hue));
 });
 
 function packed(lightness, a, b) {

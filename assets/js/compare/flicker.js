@@ -2,7 +2,8 @@
 export const FASTEST_MS = 200;
 export const SLOWEST_MS = 2000;
 
-export function makeFlicker(turned) {
+// `changed` when the system's setting for motion does.
+export function makeFlicker(turned, changed) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let timer = 0;
   let asked = null; // what its reader wants; without a word it follows the system's setting
@@ -14,7 +15,11 @@ export function makeFlicker(turned) {
     timer = runs() && active ? setInterval(turned, interval) : 0;
   }
   const runs = () => asked ?? !still.matches;
-  still.addEventListener("change", restart);
+  const follow = () => {
+    restart();
+    changed();
+  };
+  still.addEventListener("change", follow);
 
   return {
     runs,
@@ -34,7 +39,7 @@ export function makeFlicker(turned) {
     },
     destroy() {
       clearInterval(timer);
-      still.removeEventListener("change", restart);
+      still.removeEventListener("change", follow);
     },
   };
 }

@@ -30,7 +30,7 @@ export function listenGestures(view, { camera, dragsSplit, split, changed }) {
   }
 
   view.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || event.target.closest("button, a")) return;
+    if (event.button !== 0 || event.target.closest("button, a, details")) return;
     view.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     if (pointers.size === 2) return pinch(event);
@@ -72,7 +72,7 @@ export function listenGestures(view, { camera, dragsSplit, split, changed }) {
   );
 
   view.addEventListener("dblclick", (event) => {
-    if (event.target.closest("button, a")) return;
+    if (event.target.closest("button, a, details")) return;
     camera.toggle(...spot(event));
     changed();
   });

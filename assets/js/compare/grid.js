@@ -54,9 +54,12 @@ export function drawGrid({ say, file, open }) {
     );
   }
 
-  function absent(variant) {
+  // A failure is told in full where it is met first.
+  function absent(variant, told) {
     if (variant.error) {
-      const words = [el("code", {}, variant.error.code), " ", variant.error.message ?? ""];
+      const code = el("code", {}, variant.error.code);
+      if (told) return el("p", { class: "cmp-absent", data: { state: "failed" } }, code);
+      const words = [code, " ", variant.error.message ?? ""];
       return el("p", { class: "cmp-absent", data: { state: "failed" } }, words, el("small", {}, variant.error.hint ?? ""));
     }
     return el("p", { class: "cmp-absent", data: { state: variant.state } }, stateWords(variant, say));
@@ -66,18 +69,22 @@ export function drawGrid({ say, file, open }) {
     node,
     update(report) {
       if (!bodies.length) build(report);
+      node.firstChild.style.setProperty("--columns", report.variants.length);
       head.replaceChildren(
         el("td"),
         ...report.variants.map((_, index) => el("th", { scope: "col" }, variantTitle(report, index, say))),
       );
       const found = new Map(report.pictures.map((each) => [`${each.variant}-${each.prompt}-${each.seed}`, each]));
+      const told = new Set();
       for (const [place, kept] of cells) {
         const there = found.get(place);
         const variant = report.variants[Number(place.split("-")[0])];
         const shown = JSON.stringify(there ? caption(report, there) : [variant.state, variant.error]);
+        const before = told.has(variant);
+        if (!there) told.add(variant);
         if (shown === kept.shown) continue;
         kept.shown = shown;
-        kept.cell.replaceChildren(there ? picture(report, there) : absent(variant));
+        kept.cell.replaceChildren(there ? picture(report, there) : absent(variant, before));
       }
     },
     mark(prompt, seed) {

@@ -14,7 +14,7 @@ export function drawHead({ say, language }) {
       { class: "cmp-head" },
       title,
       about,
-      request,
+      fold(say("compare.request.label"), request, matchMedia("(min-width: 700px)").matches),
       fold(say("compare.machine.label"), machine),
     ),
     update(report, asked) {

@@ -18,7 +18,7 @@ export function mountStage(root, { texts, bare = false }) {
   const say = speaker(texts);
   const camera = makeCamera();
   const handle = makeHandle(say, draw);
-  const flicker = makeFlicker(turn);
+  const flicker = makeFlicker(turn, draw);
   let mode = "slider";
   let [left, right, all] = [null, null, []];
   let panes = [];
@@ -152,7 +152,7 @@ export function mountStage(root, { texts, bare = false }) {
     changed: draw,
   });
   view.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("details")) return;
     const pan = { ArrowLeft: [PAN, 0], ArrowRight: [-PAN, 0], ArrowUp: [0, PAN], ArrowDown: [0, -PAN] };
     const keys = { "+": () => actions.zoom(1), "=": () => actions.zoom(1), "-": () => actions.zoom(-1) };
     Object.assign(keys, { 0: actions.fit, 1: actions.one });
