@@ -33,6 +33,8 @@ PHASES = {
         *("pictures", "score", "sensitivity"),
     ),
     JobKind.PUSH: ("queue", "push"),
+    JobKind.COMPARE: ("queue", "wait", "load", "encode", "denoise", "decode", "score"),
+    JobKind.COMPARE_TEXT: ("queue", "wait", "server_starting", "answer"),
 }
 WATCHED = (JobKind.SERVE, JobKind.QUANTIZE)
 """Whose memory is shown as it is held, and whose title says what they are about."""
