@@ -6,9 +6,11 @@ exist. The owner None is the machine's own user at the command line, who sees al
 
 from backend.chat.client.capabilities import MAX_CHARACTERS, sampling_ranges
 from backend.chat.client.capabilities import TITLES as SERVER_TITLES
+from backend.compare.shown import shown as shown_report
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
+from backend.studio.compare import Comparisons
 from backend.studio.compare_prompts import ComparePrompts
 from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
@@ -32,6 +34,7 @@ __all__ = [
     "part_name",
     "random_seed",
     "sampling_ranges",
+    "shown_report",
     "studio_version",
 ]
 
@@ -54,6 +57,7 @@ class Studio:
         self.serving = Serving(self.desk, self.chat)
         self.quantize = Quantize(self.desk)
         self.quantize_images = QuantizeImages(self.desk, self.models, self.engines)
+        self.compare = Comparisons(self.desk, self.models, self.engines)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
         self.compare_prompts = ComparePrompts(self.desk)
