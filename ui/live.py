@@ -184,9 +184,7 @@ def live_routes(studio: "Studio") -> APIRouter:
     router = APIRouter(prefix="/studio")
 
     @router.get("/live")
-    def read_live(
-        request: Request, viewer: Annotated[Viewer, Query()]
-    ) -> dict[str, Any]:
+    def read_live(request: Request, viewer: Annotated[Viewer, Query()]) -> dict[str, Any]:
         owner, language = page_owner(request), language_of(request)
         return live_state(studio, owner, language, theme_of(request), viewer)
 

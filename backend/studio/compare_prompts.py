@@ -5,7 +5,7 @@ import json
 import statistics
 from collections.abc import Iterable
 
-from backend.contracts import CompareVariant, EngineRequest, JobKind
+from backend.contracts import CompareVariant, EngineRequest, JobKind, Precision
 from backend.engines.options import prompts_of
 from backend.errors import Code, StudioError
 from backend.language import text
@@ -36,9 +36,8 @@ class ComparePrompts:
     def built_in(self, model: str) -> tuple[str, ...]:
         """A picture model's own prompts, else the studio's. Raises StudioError MODEL_UNKNOWN."""
         settings = self._desk.settings
-        return read_prompts(
-            prompts_of(settings, EngineRequest(model=model), find_model(settings, model))
-        )
+        asked = EngineRequest(model=model, precision=Precision.FP16)
+        return read_prompts(prompts_of(settings, asked, find_model(settings, model)))
 
     def questions(self) -> tuple[str, ...]:
         """What every language model is asked, in each of the studio's languages."""

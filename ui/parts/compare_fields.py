@@ -33,7 +33,8 @@ def area(name: str, value: str, language: str, rows: int, hint: str = "") -> str
 def select(name: str, options: list[tuple[str, str]], chosen: str, language: str) -> str:
     """A changed choice is a new element, whose options the browser draws anew."""
     items = "".join(
-        f'<option value="{esc(value)}"{" selected" if value == chosen else ""}>{esc(words)}</option>'
+        f'<option value="{esc(value)}"{" selected" if value == chosen else ""}>{esc(words)}'
+        "</option>"
         for value, words in options
     )
     key = f"{name}:{chosen}:{','.join(value for value, _ in options)}"
@@ -79,8 +80,8 @@ def prompts_block(prompts: Prompts, built_in: tuple[str, ...], count: int, langu
 
 
 def _written(prompts: Prompts, language: str) -> str:
-    hint = t("page.compare.written_hint", language)
-    return area(f"{prompts.before}written", prompts.written, language, 5, hint)
+    name = f"{prompts.before}written"
+    return area(name, prompts.written, language, 5, t(f"page.compare.{name}_hint", language))
 
 
 def _file(prompts: Prompts, language: str) -> str:
@@ -100,9 +101,10 @@ def _file(prompts: Prompts, language: str) -> str:
         compact=True,
         before=prompts.before,
     )
+    name = prompts.own_name or t("page.compare.file_unnamed", language)
     return (
         f'<div class="k-file" data-key="file"><p class="q-good">{icon("check")}'
-        f'<span dir="auto">{esc(prompts.own_name)}</span>{drop}</p>'
+        f'<span dir="auto">{esc(name)}</span>{drop}</p>'
         f"{_preview(prompts.own, language)}{choose}</div>"
     )
 

@@ -250,7 +250,7 @@ def _prompts_form(prompts: tuple[str, ...], before: str) -> dict[str, Any]:
     """In the field where they fit in one, line by line; else as a file of theirs."""
     if all("\n" not in prompt for prompt in prompts):
         return {f"{before}source": WRITTEN, f"{before}written": "\n".join(prompts)}
-    return {f"{before}source": FILE, f"{before}own": list(prompts), f"{before}own_name": "…"}
+    return {f"{before}source": FILE, f"{before}own": list(prompts), f"{before}own_name": ""}
 
 
 def whole(name: str, value: str, usual: int) -> int:

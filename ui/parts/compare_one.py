@@ -29,7 +29,9 @@ def own_head(job: JobSnapshot, title: str, language: str) -> str:
         actions += button(repeat, "compare-repeat", symbol="retry", id=identity)
         actions += button(again, "compare-as-new", symbol="settings", kind="quiet", id=identity)
         actions += delete_button(identity, language)
-    return _head(title, rename, actions + (_downloads(identity, language) if done else ""), language)
+    return _head(
+        title, rename, actions + (_downloads(identity, language) if done else ""), language
+    )
 
 
 def others_head(title: str, name: str, language: str) -> str:

@@ -90,7 +90,8 @@ def _actions(entry: ResultEntry, manifest: ImageQuantizeManifest, language: str)
     why = esc(t("page.result.elsewhere", language))
     note = f'<p class="r-note" id="result-elsewhere">{why}</p>' if simulated else ""
     return (
-        f'<div class="s-row r-actions">{try_}{compare}{engines}{delete_button(entry, language)}</div>{note}'
+        f'<div class="s-row r-actions">{try_}{compare}{engines}{delete_button(entry, language)}'
+        f"</div>{note}"
         f'<p class="r-note">{esc(t("page.result.engines_stay", language))}</p>'
     )
 
