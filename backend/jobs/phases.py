@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.chat.servers import house
+from backend.compare.text.run import compare_text
+from backend.compare.text.sides import Worker
 from backend.contracts import EngineSource, JobKind, Precision, VerifyRequest, VerifyResult
 from backend.engines import phases as engines
 from backend.engines import times
@@ -248,6 +250,10 @@ def _measure_blocks(context: JobContext, resources: Resources, done: Results) ->
         return images.sensitivity(context, resources.settings, resources.pool, done)
 
 
+def _compare_text(context: JobContext, resources: Resources, done: Results) -> Any:
+    return compare_text(Worker(context, resources.settings, resources.pool, resources.servers))
+
+
 def _push(context: JobContext, resources: Resources, done: Results) -> Any:
     return push.push(context, resources.settings)
 
@@ -301,6 +307,7 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("sensitivity", _measure_blocks),
     ),
     JobKind.PUSH: (Phase("push", _push),),
+    JobKind.COMPARE_TEXT: (Phase("compare", _compare_text),),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)
 """Kinds that go on from their last finished phase when their worker died; a fetch goes on within

@@ -12,6 +12,7 @@ from backend.models.requests import MAX_SEED
 from backend.settings import Settings
 from backend.studio.compare import Comparisons
 from backend.studio.compare_prompts import ComparePrompts
+from backend.studio.compare_text import CompareText
 from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
 from backend.studio.disk import Disk
@@ -58,6 +59,7 @@ class Studio:
         self.quantize = Quantize(self.desk)
         self.quantize_images = QuantizeImages(self.desk, self.models, self.engines)
         self.compare = Comparisons(self.desk, self.models, self.engines)
+        self.compare_text = CompareText(self.desk, self.chat, self.compare)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
         self.compare_prompts = ComparePrompts(self.desk)

@@ -1,0 +1,54 @@
+"""Comparisons of language models' answers: `Studio.compare_text`. What comes of them is shown by
+`Studio.compare`."""
+
+from pathlib import Path
+
+from backend.chat.client.capabilities import DEFAULT_MAX_TOKENS
+from backend.compare.text.check import check, settled
+from backend.compare.text.run import begun
+from backend.contracts import CompareTextRequest, JobKind
+from backend.jobs.store import JobRow
+from backend.language import LANGUAGES
+from backend.quantize.language.questions import QUESTIONS
+from backend.studio.chat import Chat
+from backend.studio.compare import Comparisons, Sort
+from backend.studio.desk import Desk
+
+MAX_TITLE_CHARACTERS = 200
+
+
+class CompareText:
+    def __init__(self, desk: Desk, chat: Chat, comparisons: Comparisons) -> None:
+        self._desk, self._chat = desk, chat
+        comparisons.sorts[JobKind.COMPARE_TEXT] = Sort(begun, self._again)
+
+    def questions(self, language: str = "en") -> tuple[str, ...]:
+        """The prompts that every quantised model is asked, in one of the studio's languages."""
+        spoken = language if language in LANGUAGES else LANGUAGES[0]
+        return tuple(each.prompt for each in QUESTIONS if each.language == spoken)
+
+    def check(self, request: CompareTextRequest, owner: str | None) -> None:
+        """Raise what `compare` would, without queueing anything."""
+        for variant in request.variants:
+            self._chat.check_place(variant.model, owner)
+        check(self._desk.settings, settled(request))
+
+    def compare(self, request: CompareTextRequest, owner: str | None) -> str:
+        """Queue a comparison; the job's id, whose result is a CompareResult.
+
+        Raises StudioError COMPARE_VARIANTS_COUNT, COMPARE_QUESTIONS_EMPTY,
+        COMPARE_TOO_MANY_ANSWERS, CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED,
+        MODEL_FILES_CORRUPTED, CHECKPOINT_NOT_READABLE, SERVER_NOT_FOUND, SERVER_UNSUITABLE,
+        MESSAGE_TOO_LONG, SAMPLING_OUT_OF_RANGE, CHAT_FIELD_UNSUPPORTED, TOO_MANY_WAITING.
+        """
+        self.check(request, owner)
+        request = settled(request)
+        tokens = request.sampling.max_tokens or DEFAULT_MAX_TOKENS
+        work = float(len(request.variants) * len(request.prompts) * tokens)
+        title = request.prompts[0][:MAX_TITLE_CHARACTERS]
+        names = (f"{Path(one.model).name}/{one.kind}" for one in request.variants)
+        variant = ", ".join(names)[:200]
+        return self._desk.submit(JobKind.COMPARE_TEXT, owner, title, variant, request, work)
+
+    def _again(self, row: JobRow, owner: str | None) -> str:
+        return self.compare(CompareTextRequest.model_validate(row.request), owner)
