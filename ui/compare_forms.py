@@ -31,11 +31,11 @@ def drawn_form(studio: "Studio", form: CompareForm, owner: str, language: str) -
     return draw(studio, form, owner, language)
 
 
-def start_form(studio: "Studio", form: CompareForm, owner: str) -> str:
+def start_form(studio: "Studio", form: CompareForm, owner: str, language: str) -> str:
     """The job's id."""
     if form.mode == TEXT:
         servers = chosen_servers(form, _offered(studio, form, owner))
-        prompts = prompts_of(form).chosen(studio.compare_prompts.questions())
+        prompts = prompts_of(form).chosen(studio.compare_text.questions(language))
         return studio.compare_text.compare(text_request_of(form, servers, prompts), owner)
     model = model_of(form, studio.models.all())
     prompts = prompts_of(form).chosen(studio.compare_prompts.built_in(model.id))
@@ -83,7 +83,7 @@ def _drawn_pictures(studio: "Studio", form: CompareForm, owner: str, language: s
 def _drawn_text(studio: "Studio", form: CompareForm, owner: str, language: str) -> str:
     offered = _offered(studio, form, owner)
     chosen = chosen_servers(form, offered)
-    questions = studio.compare_prompts.questions()
+    questions = studio.compare_text.questions(language)
     prompts: tuple[str, ...] = ()
     problem: ErrorInfo | None = None
     try:

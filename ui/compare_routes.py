@@ -55,7 +55,7 @@ def _forms(router: APIRouter, studio: "Studio") -> None:
 
     @router.post("/start")
     def start(request: Request, form: CompareForm) -> dict[str, str]:
-        return {"job": start_form(studio, form, page_owner(request))}
+        return {"job": start_form(studio, form, page_owner(request), language_of(request))}
 
     @router.post("/prompts/{name}")
     async def read_prompts(request: Request, name: str) -> dict[str, Any]:

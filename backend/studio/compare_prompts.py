@@ -10,7 +10,6 @@ from backend.engines.options import prompts_of
 from backend.errors import Code, StudioError
 from backend.language import text
 from backend.models.catalog import find_model, variant_key
-from backend.quantize.language.questions import QUESTIONS
 from backend.quantize.prompts import MAX_PROMPTS_BYTES, parse_prompts, read_prompts
 from backend.studio.desk import Desk
 
@@ -38,10 +37,6 @@ class ComparePrompts:
         settings = self._desk.settings
         asked = EngineRequest(model=model, precision=Precision.FP16)
         return read_prompts(prompts_of(settings, asked, find_model(settings, model)))
-
-    def questions(self) -> tuple[str, ...]:
-        """What every language model is asked, in each of the studio's languages."""
-        return tuple(question.prompt for question in QUESTIONS)
 
     def estimate_s(
         self, model: str, variants: Iterable[CompareVariant], megapixel_steps: float

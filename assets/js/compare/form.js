@@ -4,6 +4,7 @@ import { get, post } from "../server.js";
 import { keep, part, root, state } from "./state.js";
 
 const PAUSE_MS = 250;
+const TYPED = ["text", "number", "textarea"];
 const LISTS = ["variants", "servers"];
 const GONE = { model: ["variants", "reference", "steps", "guidance", "width", "height"], base: ["servers", "text_reference"] };
 
@@ -18,9 +19,8 @@ export function mountForm(notices) {
     if (target.type === "file") return;
     turn++; // what is on its way was asked before this
     take(target.name);
-    const typed = target.tagName === "TEXTAREA" || ["text", "number"].includes(target.type);
     clearTimeout(timer);
-    timer = setTimeout(drawForm, typed ? PAUSE_MS : 0);
+    timer = setTimeout(drawForm, TYPED.includes(target.type) ? PAUSE_MS : 0);
   });
   form().addEventListener("change", ({ target }) => {
     if (!("prompts" in target.dataset)) return;
@@ -55,8 +55,8 @@ export async function drawForm() {
   for (const element of form().elements) {
     if (element.type === "checkbox" || element.type === "radio") {
       element.checked = element.defaultChecked;
-    } else if (element.tagName !== "SELECT" && element !== document.activeElement) {
-      if (element.type !== "file") element.value = element.defaultValue;
+    } else if (TYPED.includes(element.type) && element !== document.activeElement) {
+      element.value = element.defaultValue;
     }
   }
   root().dataset.ready = "true";

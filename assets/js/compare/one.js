@@ -37,6 +37,7 @@ export async function openOne(id) {
 function clear() {
   turn++;
   known = {};
+  drawn?.destroy?.();
   drawn = undefined;
   for (const name of ["head", "run", "poll", "view"]) part(name).replaceChildren();
   delete part("one").dataset.state;
@@ -75,9 +76,8 @@ function gone() {
   root().dispatchEvent(new Event("compare:gone"));
 }
 
-function draw(report, address) {
+function draw(report, file) {
   const { language, texts } = window.studioBoot;
-  const file = (name) => (name.startsWith("data:") ? name : address(name));
   if (drawn) return drawn.update(report);
   drawn = drawReport(part("view"), report, { file, language, texts });
 }

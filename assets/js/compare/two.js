@@ -1,12 +1,13 @@
 // Two reports side by side: one's own, or somebody else's from a file.
 import { get } from "../server.js";
+import { drawBeside } from "./beside.js";
 import { readFiles } from "./one.js";
 import { part } from "./state.js";
-import { drawBeside } from "./view.js";
 
 const SIDES = ["left", "right"];
 
 let explained;
+let drawn;
 const chosen = {};
 
 export function mountTwo(notices) {
@@ -68,12 +69,11 @@ export const dropSide = (files) => takeSide([...files], SIDES.find((name) => !ch
 function draw() {
   const { left, right } = chosen;
   part("two-hint").hidden = Boolean(left && right);
+  drawn?.destroy();
+  drawn = undefined;
   part("beside").replaceChildren();
   if (!left || !right) return;
+  const files = { fileA: left.file, fileB: right.file };
   const { language, texts } = window.studioBoot;
-  const shown = ({ report, file }) => ({
-    report,
-    file: (name) => (name.startsWith("data:") ? name : file(name)),
-  });
-  drawBeside(part("beside"), shown(left), shown(right), { language, texts });
+  drawn = drawBeside(part("beside"), left.report, right.report, { ...files, language, texts });
 }
