@@ -2,7 +2,7 @@
 
 from ui.i18n import t
 from ui.parts.compare_form import BUILT_IN, FILE, USUAL_BUILT_IN, WRITTEN, Prompts
-from ui.parts.markup import button, esc, icon
+from ui.parts.markup import button, details, esc, icon
 
 PREVIEWED, PREVIEW_CHARACTERS = 4, 160
 
@@ -57,6 +57,15 @@ def _labelled(name: str, field: str, language: str, key: str = "") -> str:
         f'<label class="e-field" data-key="{esc(key or name)}"><span>'
         f"{esc(t(f'page.compare.field.{name}', language))}</span>{field}</label>"
     )
+
+
+def not_here(key: str, rows: list[tuple[str, str]], language: str) -> str:
+    """What cannot be compared on this machine, folded: each with why."""
+    if not rows:
+        return ""
+    items = "".join(f"<li><strong>{esc(name)}</strong> {esc(why)}</li>" for name, why in rows)
+    words = t("page.compare.not_here", language, count=len(rows))
+    return details(f"not-here:{key}", words, f'<ul class="k-not-here">{items}</ul>')
 
 
 def prompts_block(prompts: Prompts, built_in: tuple[str, ...], count: int, language: str) -> str:

@@ -4,7 +4,7 @@ from backend.contracts import Model, Runtime, Variant, VariantState
 from backend.errors import ErrorInfo
 from backend.language import human_bytes
 from ui.i18n import t
-from ui.parts.compare_fields import area, check, number, prompts_block, select
+from ui.parts.compare_fields import area, check, not_here, number, prompts_block, select
 from ui.parts.compare_form import MOST_SEEDS, CompareForm, Prompts
 from ui.parts.compare_start import start_row
 from ui.parts.engine_words import precision_mark
@@ -12,6 +12,7 @@ from ui.parts.markup import button, esc, icon
 from ui.parts.metrics_line import RUNTIME_NAMES
 
 MOST_VARIANTS = 6
+NEAR = (VariantState.READY, VariantState.BUILDABLE, VariantState.DOWNLOADABLE)
 SYMBOLS = {VariantState.BUILDABLE: "build", VariantState.DOWNLOADABLE: "download"}
 
 
@@ -47,7 +48,20 @@ def pictures_form(
 
 
 def _variants(model: Model, chosen: tuple[str, ...], language: str) -> str:
-    rows = "".join(_variant(model, one, chosen, language) for one in model.variants)
+    near = [one for one in model.variants if one.state in NEAR]
+    far = [one for one in model.variants if one.state not in NEAR]
+    rows = "".join(_variant(model, one, chosen, language) for one in near)
+    rows += not_here(
+        model.id,
+        [
+            (
+                f"{one.precision.upper()} {RUNTIME_NAMES[one.runtime]}",
+                f"{t(f'page.variant.{one.state}', language)} {one.reason.render(language)}",
+            )
+            for one in far
+        ],
+        language,
+    )
     hint = esc(t("page.compare.variants_hint", language, most=MOST_VARIANTS))
     return (
         f'<fieldset class="k-variants" data-key="variants:{esc(model.id)}"><legend>'

@@ -6,7 +6,7 @@ from backend.contracts import LanguageModel, ServeOption, ServeOptions
 from backend.errors import ErrorInfo
 from backend.language import human_bytes
 from ui.i18n import t
-from ui.parts.compare_fields import area, check, number, prompts_block, select
+from ui.parts.compare_fields import area, check, not_here, number, prompts_block, select
 from ui.parts.compare_form import (
     SEPARATOR,
     SIMULATED,
@@ -17,7 +17,7 @@ from ui.parts.compare_form import (
 )
 from ui.parts.compare_start import start_row
 from ui.parts.error_card import error_card
-from ui.parts.markup import button, details, esc, icon
+from ui.parts.markup import button, esc, icon
 
 MOST_SERVERS = 4
 RUNS = "server.runs_already"
@@ -127,14 +127,14 @@ def _model(served: Served, chosen: tuple[str, ...], language: str) -> str:
         card = error_card(served.options, language, key=f"error-{served.name}")
         return f'<div class="k-model" data-key="{esc(served.name)}">{head}{card}</div>'
     usable = [one for one in served.ways if can_answer(one)]
-    rest = [one for one in served.ways if not can_answer(one)]
+    rest = [(one.title, one.reason.render(language)) for one in served.ways if not can_answer(one)]
     rows = "".join(_way(served.name, one, chosen, language) for one in usable)
     if not usable:
         words = esc(t("page.compare.none_serves", language))
         rows = f'<p class="s-reason">{icon("close")}{words}</p>'
     return (
         f'<div class="k-model" data-key="{esc(served.name)}">{head}{rows}'
-        f"{_impossible(served.name, rest, language)}</div>"
+        f"{not_here(served.name, rest, language)}</div>"
     )
 
 
@@ -165,17 +165,6 @@ def _way(model: str, option: ServeOption, chosen: tuple[str, ...], language: str
         f'</small></span></label>{reference}<p class="s-reason">'
         f"{icon('server' if runs else 'check')}{esc(reason)}</p></div>"
     )
-
-
-def _impossible(model: str, options: list[ServeOption], language: str) -> str:
-    if not options:
-        return ""
-    rows = "".join(
-        f"<li><strong>{esc(one.title)}</strong> {esc(one.reason.render(language))}</li>"
-        for one in options
-    )
-    words = t("page.compare.not_here", language, count=len(options))
-    return details(f"not-here:{model}", words, f'<ul class="k-not-here">{rows}</ul>')
 
 
 def _sampling(form: CompareForm, language: str) -> str:
