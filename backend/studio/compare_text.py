@@ -1,12 +1,16 @@
 """Comparisons of language models' answers: `Studio.compare_text`. What comes of them is shown by
 `Studio.compare`."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from backend.chat.client.capabilities import DEFAULT_MAX_TOKENS
 from backend.compare.text.check import check, settled
+from backend.compare.text.figures import row
 from backend.compare.text.run import begun
-from backend.contracts import CompareTextRequest, JobKind
+from backend.compare.text.named import find_variant
+from backend.contracts import CompareTextRequest, JobKind, TextReport, TextVariant
 from backend.jobs.store import JobRow
 from backend.language import LANGUAGES
 from backend.quantize.language.questions import QUESTIONS
@@ -27,10 +31,15 @@ class CompareText:
         spoken = language if language in LANGUAGES else LANGUAGES[0]
         return tuple(each.prompt for each in QUESTIONS if each.language == spoken)
 
+    def variants(self, names: Iterable[str], owner: str | None) -> tuple[TextVariant, ...]:
+        """What each name means, see `find_variant`. Raises what that raises."""
+        found = tuple(find_variant(self._desk.settings, name) for name in names)
+        self._check_places(found, owner)
+        return found
+
     def check(self, request: CompareTextRequest, owner: str | None) -> None:
         """Raise what `compare` would, without queueing anything."""
-        for variant in request.variants:
-            self._chat.check_place(variant.model, owner)
+        self._check_places(request.variants, owner)
         check(self._desk.settings, settled(request))
 
     def compare(self, request: CompareTextRequest, owner: str | None) -> str:
@@ -49,6 +58,14 @@ class CompareText:
         names = (f"{Path(one.model).name}/{one.kind}" for one in request.variants)
         variant = ", ".join(names)[:200]
         return self._desk.submit(JobKind.COMPARE_TEXT, owner, title, variant, request, work)
+
+    def rows(self, report: TextReport) -> tuple[dict[str, Any], ...]:
+        """The figures of each server as plain values: medians."""
+        return tuple(row(server) for server in report.variants)
+
+    def _check_places(self, variants: Iterable[TextVariant], owner: str | None) -> None:
+        for variant in variants:
+            self._chat.check_place(variant.model, owner)
 
     def _again(self, row: JobRow, owner: str | None) -> str:
         return self.compare(CompareTextRequest.model_validate(row.request), owner)

@@ -7,7 +7,14 @@ from typing import Any
 
 from backend.chat.client.exchange import parts_at, share
 from backend.compare.figures import figures
-from backend.contracts import ComparedAnswer, ComparedState, Sampling, TextReport
+from backend.contracts import (
+    ComparedAnswer,
+    ComparedServer,
+    ComparedState,
+    Figures,
+    Sampling,
+    TextReport,
+)
 from backend.models.families.tokens import token_ids
 
 
@@ -69,6 +76,16 @@ def _summary(report: TextReport, variant: int) -> dict[str, Any]:
         "tokens_per_s": figures(one.tokens_per_s for one in timed),
         **_agreement(report, variant, answers),
     }
+
+
+def row(server: ComparedServer) -> dict[str, Any]:
+    """Its fields as plain values, medians in place of spreads."""
+    data = server.model_dump(mode="json", exclude={"error"})
+    for name in ("ttft_s", "tokens_per_s"):
+        found: Figures | None = getattr(server, name)
+        data[name] = found.median if found else None
+    data["error"] = str(server.error.code) if server.error else None
+    return data
 
 
 def _done(report: TextReport, variant: int) -> list[ComparedAnswer]:
