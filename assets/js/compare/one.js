@@ -17,7 +17,10 @@ let timer = 0;
 
 export function mountOne(notices) {
   explained = notices.explained;
-  new IntersectionObserver(([seen]) => seen.isIntersecting && opened && look()).observe(part("one"));
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    if (isIntersecting && opened) look();
+    if (!document.hidden) address();
+  }).observe(part("one"));
 }
 
 export const openedId = () => opened;
@@ -28,7 +31,7 @@ export async function openOne(id) {
   opened = id;
   view.comparison = id;
   keep({ open: id });
-  address(id);
+  address();
   if (!id) return true;
   await Promise.all([look(), refresh()]);
   return Boolean(opened);
@@ -43,10 +46,10 @@ function clear() {
   delete part("one").dataset.state;
 }
 
-// The address of the page leads to it.
-function address(id) {
+// The address of the page leads to it as long as it is looked at.
+function address() {
   const now = new URL(location.href);
-  if (id) now.searchParams.set("compare", id);
+  if (opened && part("one").checkVisibility()) now.searchParams.set("compare", opened);
   else now.searchParams.delete("compare");
   if (now.href !== location.href) history.replaceState(history.state, "", now);
 }
@@ -72,7 +75,7 @@ function gone() {
   opened = "";
   view.comparison = "";
   keep({ open: "" });
-  address("");
+  address();
   root().dispatchEvent(new Event("compare:gone"));
 }
 
