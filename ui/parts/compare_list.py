@@ -1,12 +1,13 @@
 """Past comparisons as a list that is searched, and as choices for two reports at once."""
 
-from backend.contracts import ComparisonEntry, JobState
+from backend.contracts import ComparisonEntry, JobState, Runtime
 from backend.language import human_bytes
 from ui.i18n import t
 from ui.parts.engine_words import when
 from ui.parts.error_card import error_card
 from ui.parts.job_card import state_mark
 from ui.parts.markup import button, esc, icon
+from ui.parts.metrics_line import RUNTIME_NAMES, variant_name
 
 FACES = 3
 
@@ -41,7 +42,7 @@ def _row(entry: ComparisonEntry, faces: list[str], language: str) -> str:
     face = pictures or icon("chat" if entry.kind == "text" else "image")
     state = JobState(entry.state)
     mark = "" if state is JobState.SUCCEEDED else state_mark(state, language)
-    variants = "".join(f"<li>{esc(one)}</li>" for one in entry.variants)
+    variants = "".join(f"<li>{esc(_variant(entry, one))}</li>" for one in entry.variants)
     return (
         f'<li data-key="{esc(entry.id)}"><button type="button" class="k-row" '
         f'data-action="compare-open" data-id="{esc(entry.id)}">'
@@ -50,6 +51,13 @@ def _row(entry: ComparisonEntry, faces: list[str], language: str) -> str:
         f"<small>{esc(_about(entry, language))}</small></span></button>"
         f'<ul class="k-chips">{variants}</ul>{delete_button(entry.id, language, compact=True)}</li>'
     )
+
+
+def _variant(entry: ComparisonEntry, variant: str) -> str:
+    if entry.kind == "text":
+        return variant_name(variant)
+    precision, _, runtime = variant.partition("/")
+    return f"{precision.upper()} {RUNTIME_NAMES[Runtime(runtime)]}"
 
 
 def _about(entry: ComparisonEntry, language: str) -> str:
