@@ -94,7 +94,7 @@ def test_from_a_form_to_a_comparison_that_is_kept(new_context: NewContext, serve
     expect(page.locator("#compare-beside .cmp-beside")).to_be_visible()
     page.locator("#compare-go-past").click()
     page.fill("#compare-search", "")
-    kept = page.locator("#compare-list > li", has_text="Stars and circles")
+    kept = page.locator(".k-list > li", has_text="Stars and circles")
     delete = kept.locator("[data-action=compare-delete]")
     delete.click()
     delete.click()
