@@ -16,6 +16,7 @@ from backend.errors import Code, ErrorInfo, StudioError
 from backend.settings import ASSETS
 from ui.access import FileKeys, Sessions, read_accounts
 from ui.chat_routes import chat_routes
+from ui.compare_routes import compare_routes
 from ui.document import DocumentMiddleware, stamp_of
 from ui.engines import engine_routes
 from ui.fetch_routes import fetch_routes
@@ -46,6 +47,7 @@ STATUS_OF = {
     Code.ANSWER_BEING_WRITTEN: 409,
     Code.SERVER_UNKNOWN: 404,
     Code.CHECKPOINT_NOT_FOUND: 404,
+    Code.COMPARISON_NOT_FOUND: 404,
     Code.CHECKPOINT_NOT_YOURS: 403,
     Code.CHECKPOINT_KEPT: 409,
     Code.JOB_NOT_CANCELLABLE: 409,
@@ -89,6 +91,7 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(engine_routes(studio))
     app.include_router(chat_routes(studio))
     app.include_router(server_routes(studio))
+    app.include_router(compare_routes(studio))
     app.include_router(quantize_result_routes(studio))
     app.include_router(quantize_routes(studio))
     app.include_router(file_routes(studio, keys))

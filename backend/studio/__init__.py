@@ -6,10 +6,12 @@ exist. The owner None is the machine's own user at the command line, who sees al
 
 from backend.chat.client.capabilities import MAX_CHARACTERS, sampling_ranges
 from backend.chat.client.capabilities import TITLES as SERVER_TITLES
+from backend.compare.shown import shown as shown_report
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
 from backend.studio.compare import Comparisons
+from backend.studio.compare_prompts import ComparePrompts
 from backend.studio.compare_text import CompareText
 from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
@@ -33,6 +35,7 @@ __all__ = [
     "part_name",
     "random_seed",
     "sampling_ranges",
+    "shown_report",
     "studio_version",
 ]
 
@@ -59,6 +62,7 @@ class Studio:
         self.compare_text = CompareText(self.desk, self.chat, self.compare)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
+        self.compare_prompts = ComparePrompts(self.desk)
         self.machine = Machine(self.desk)
 
     def close(self) -> None:

@@ -84,7 +84,9 @@ def test_a_result_is_listed_and_shown_whole(page: Page, made: Path) -> None:
 
 def test_its_buttons_do_or_say_why_not(page: Page, made: Path) -> None:
     open_result(page)
-    expect(page.get_by_role("button", name="Compare", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#compare-form [data-key=a-mixture] input").first).to_be_checked()
+    page.locator("#tab-quantize-button").click()
     notice = page.locator("#result-notice [data-code]")
     page.get_by_role("button", name="Compare answers").click()
     expect(notice).to_have_attribute("data-code", "AGREEMENT_SERVER_MISSING")

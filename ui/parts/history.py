@@ -4,7 +4,7 @@ from backend.contracts import HistoryPage, JobKind, JobSnapshot
 from ui.files import file_address
 from ui.i18n import t
 from ui.parts.job_card import state_mark
-from ui.parts.markup import button, esc
+from ui.parts.markup import button, esc, icon
 
 
 def history(page: HistoryPage, search: str, language: str) -> str:
@@ -19,8 +19,20 @@ def history(page: HistoryPage, search: str, language: str) -> str:
     return f'<ul class="s-history">{items}</ul>{more}'
 
 
+def _comparison(job: JobSnapshot) -> str:
+    """The reference's first picture, and how many variants stand beside each other."""
+    width, height = job.request["width"], job.request["height"]
+    return (
+        f'<img src="/files/{esc(job.id)}/v0-p0-s0.png" alt="" loading="lazy" decoding="async" '
+        f'width="{width}" height="{height}"><b class="s-count">{icon("columns")}'
+        f"{len(job.request['variants'])}</b>"
+    )
+
+
 def _entry(job: JobSnapshot, language: str) -> str:
-    if job.images:
+    if job.kind == JobKind.COMPARE and job.result and job.result["rows"][0]["pictures"]:
+        face = _comparison(job)
+    elif job.images:
         image = job.images[0]
         face = (
             f'<img src="{esc(file_address(job, image))}" alt="" loading="lazy" decoding="async" '
