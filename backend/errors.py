@@ -112,6 +112,14 @@ class Code(Name):
     CALIBRATION_UNREADABLE = auto()
     PROMPTS_UNREADABLE = auto()
     GPU_NEEDED = auto()
+    # comparisons
+    COMPARISON_NOT_FOUND = auto()
+    COMPARE_VARIANTS_COUNT = auto()
+    COMPARE_TOO_MANY_PICTURES = auto()
+    COMPARE_PROMPTS_EMPTY = auto()
+    REPORT_UNREADABLE = auto()
+    REPORT_NEWER = auto()
+    PICTURES_UNEQUAL = auto()
     # jobs
     JOB_NOT_FOUND = auto()
     JOB_NOT_CANCELLABLE = auto()

@@ -80,6 +80,10 @@ class Settings(BaseModel):
     )
     """How that container is run; the server's own command follows."""
 
+    similarity_model: str = "openai/clip-vit-base-patch32"
+    """CLIP model that tells how alike compared pictures are, where its safetensors are in the hub's
+    cache, or a folder of one; it is never fetched by itself. Empty: none."""
+
     @property
     def outputs(self) -> Path:
         return self.home / "outputs"

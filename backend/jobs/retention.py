@@ -4,12 +4,16 @@ import shutil
 import time
 from collections.abc import Iterator
 
+from backend.contracts import JobKind
 from backend.jobs.queue import LIVE, JobQueue
 from backend.jobs.store import JobRow, Store, jobs
 from backend.models.files import folder_bytes
 from backend.settings import Settings
 
 DAY_S = 86_400.0
+COMPARISONS = (str(JobKind.COMPARE), str(JobKind.COMPARE_TEXT))
+SWEPT = ~LIVE & jobs.c.kind.not_in(COMPARISONS)
+"""Comparisons are kept until their owner deletes them."""
 
 
 def delete_job(settings: Settings, store: Store, queue: JobQueue, row: JobRow) -> None:
@@ -32,13 +36,13 @@ def sweep(settings: Settings, store: Store, queue: JobQueue) -> int:
 
 def _too_old(settings: Settings, store: Store) -> list[JobRow]:
     limit = time.time() - settings.retention_days * DAY_S
-    return store.select(~LIVE, jobs.c.finished_at < limit)
+    return store.select(SWEPT, jobs.c.finished_at < limit)
 
 
 def _too_large(settings: Settings, store: Store) -> Iterator[JobRow]:
     """The oldest jobs whose pictures lie beyond the size allowed."""
     total = 0
-    for row in store.select(~LIVE):
+    for row in store.select(SWEPT):
         folder = settings.outputs / row.id
         total += folder_bytes(folder) if folder.exists() else 0
         if total > settings.retention_bytes:

@@ -9,6 +9,7 @@ from backend.chat.client.capabilities import TITLES as SERVER_TITLES
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
+from backend.studio.compare import Comparisons
 from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
 from backend.studio.disk import Disk
@@ -53,6 +54,7 @@ class Studio:
         self.serving = Serving(self.desk, self.chat)
         self.quantize = Quantize(self.desk)
         self.quantize_images = QuantizeImages(self.desk, self.models, self.engines)
+        self.compare = Comparisons(self.desk, self.models, self.engines)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
         self.machine = Machine(self.desk)
