@@ -17,7 +17,7 @@ from backend.errors import Code, StudioError
 from ui.access import new_visitor, page_owner, visitor_of, voter_of
 from ui.i18n import language_of, t
 from ui.light_document import Page, light_document
-from ui.parts.metrics_line import variant_name
+from ui.parts.vote_names import polled_names, report_names
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -45,20 +45,10 @@ def vote_routes(studio: "Studio", stamp: str) -> APIRouter:
     return router
 
 
-def variant_names(poll: Poll, language: str) -> list[str]:
-    """As people read them; of pictures without the model, which is the same for all."""
-    names = []
-    for variant in poll.variants:
-        name = variant_name(variant.key)
-        name = name.partition(" · ")[2] if poll.pictures else name
-        names.append(t("vote.simulated", language, name=name) if variant.simulated else name)
-    return names
-
-
 def result_view(poll: Poll, result: VoteResult | None, language: str) -> dict[str, Any] | None:
     if result is None:
         return None
-    named = {"names": variant_names(poll, language), "reference": poll.reference}
+    named = {"names": polled_names(poll, language), "reference": poll.reference}
     return result.model_dump(mode="json") | named
 
 
@@ -147,6 +137,11 @@ def _owning(router: APIRouter, studio: "Studio") -> None:
     @router.get("/studio/votes/{report}")
     def read_polls(request: Request, report: str) -> dict[str, Any]:
         return all_polls(request, report)
+
+    @router.get("/studio/votes/{report}/variants")
+    def read_variants(request: Request, report: str) -> list[str]:
+        shown = studio.compare.show(report, page_owner(request))
+        return report_names(shown, language_of(request))
 
     @router.post("/studio/votes/{report}")
     def open_poll(request: Request, report: str, opening: Opening) -> dict[str, str]:

@@ -19,10 +19,12 @@ from backend.studio.machine import Machine, studio_version
 from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
+from backend.studio.presentations import Presentations
 from backend.studio.quantize import Quantize
 from backend.studio.quantize_images import QuantizeImages
 from backend.studio.results import Results
 from backend.studio.serving import Serving
+from backend.studio.votes import Votes
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -57,6 +59,8 @@ class Studio:
         self.compare = Comparisons(self.desk, self.models, self.engines)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
+        self.votes = Votes(self.desk, self.compare)
+        self.presentations = Presentations(self.desk, self.jobs, self.compare, self.votes)
         self.machine = Machine(self.desk)
 
     def close(self) -> None:

@@ -145,7 +145,8 @@ class Votes:
         try:
             return pixels_alone((self._settings.outputs / poll.report / choice).read_bytes())
         except (OSError, ValueError) as error:
-            raise StudioError(Code.COMPARISON_NOT_FOUND, repr(error)) from error
+            lost = f"{poll.report}/{choice}"
+            raise StudioError(Code.COMPARISON_NOT_FOUND, repr(error), comparison=lost) from error
 
     def vote(self, code: str, voter: str, item: int, option: int) -> None:
         """One vote for each voter and item; a new one takes the place of the old.

@@ -10,9 +10,7 @@ MOST_NAMES = 10_000
 class Pace:
     """`burst` at once, then `per_s` a second. Thread-safe; of this process alone."""
 
-    def __init__(
-        self, per_s: float, burst: int, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, per_s: float, burst: int, now: Callable[[], float] = time.monotonic) -> None:
         self._per_s, self._burst, self._now = per_s, burst, now
         self._left: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()

@@ -58,9 +58,7 @@ class VoteStore:
         Raises StudioError VOTING_CLOSED, and POLL_FULL for a voter more than `most_voters`.
         """
         counted = (
-            sa.update(polls)
-            .where(polls.c.code == code, polls.c.open)
-            .values(cast=polls.c.cast + 1)
+            sa.update(polls).where(polls.c.code == code, polls.c.open).values(cast=polls.c.cast + 1)
         )
         row = {"poll": code, "voter": voter, "item": item}
         said = {"variant": variant, "voted_at": time.time()}
@@ -79,23 +77,21 @@ class VoteStore:
             votes.c.poll == code, votes.c.voter == voter
         )
         with self._engine.connect() as connection:
-            return {item: variant for item, variant in connection.execute(query)}
+            return {row.item: row.variant for row in connection.execute(query)}
 
     def tally(self, code: str) -> tuple[dict[int, int], int]:
         """Votes by variant, and how many voted."""
         query = (
-            sa.select(votes.c.variant, sa.func.count())
+            sa.select(votes.c.variant, sa.func.count().label("votes"))
             .where(votes.c.poll == code)
             .group_by(votes.c.variant)
         )
         with self._engine.connect() as connection:
-            counts = {variant: count for variant, count in connection.execute(query)}
+            counts = {row.variant: row.votes for row in connection.execute(query)}
             return counts, self._voters(connection, code)
 
     @staticmethod
-    def _voters(
-        connection: sa.Connection, code: str, *more: sa.ColumnElement[bool]
-    ) -> int:
+    def _voters(connection: sa.Connection, code: str, *more: sa.ColumnElement[bool]) -> int:
         query = sa.select(sa.func.count(votes.c.voter.distinct())).where(
             votes.c.poll == code, *more
         )

@@ -46,7 +46,9 @@ votes = sa.Table(
     "studio_votes",
     metadata,
     sa.Column(
-        "poll", sa.String(16), sa.ForeignKey("studio_polls.code", ondelete="CASCADE"),
+        "poll",
+        sa.String(16),
+        sa.ForeignKey("studio_polls.code", ondelete="CASCADE"),
         primary_key=True,
     ),
     sa.Column("voter", sa.String(OWN_CHARACTERS), primary_key=True),
@@ -76,7 +78,9 @@ class PollItem(Contract):
     """A picture's file or an answer of each variant of the poll, in their order."""
 
 
-def poll_columns(poll: Poll, items: tuple[PollItem, ...], owner: str, secret: str) -> dict[str, Any]:
+def poll_columns(
+    poll: Poll, items: tuple[PollItem, ...], owner: str, secret: str
+) -> dict[str, Any]:
     return poll.model_dump(mode="json") | {
         "variants": json.dumps([variant.model_dump() for variant in poll.variants]),
         "content": json.dumps([item.model_dump() for item in items]),
