@@ -16,7 +16,7 @@ THEME_COOKIE = "studio_theme"
 THEMES = ("system", "light", "dark")
 STYLES = (
     *("tokens", "frame", "controls", "stage", "side", "engines", "inspect", "onnx", "servers"),
-    *("chat", "quantize", "quantize-result", "poll"),
+    *("chat", "quantize", "quantize-result", "compare", "compare-stage", "poll"),
 )
 SCRIPT_TEXTS = "script."
 

@@ -15,10 +15,10 @@ from backend.contracts.compare_text import Report
 from backend.language import CATALOGUES, LANGUAGES, catalogue, say
 
 ASSETS = CATALOGUES.parent
-STYLES = ("tokens", "compare", "compare-report")
+STYLES = ("tokens", "compare", "compare-stage", "compare-report")
 ENTRY = "report"
 TEXTS = "script."
-IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w-]+)\.js";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import (\{[^}]*\}|\* as \w+) from "\./([\w-]+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 OPENING = '<script type="application/json" id="report">'
 CLOSING = "</script>"
@@ -124,8 +124,12 @@ def _bundle(name: str, modules: dict[str, str]) -> None:
         if imported not in modules:
             _bundle(imported, modules)
     exported = ", ".join(found for _, found in EXPORT.findall(source))
-    body = IMPORT.sub(lambda found: f"const {found[1]} = {_variable(found[2])};\n", source)
+    body = IMPORT.sub(_taken, source)
     modules[name] = EXPORT.sub(r"\1", body) + f"return {{ {exported} }};\n"
+
+
+def _taken(found: re.Match[str]) -> str:
+    return f"const {found[1].removeprefix('* as ')} = {_variable(found[2])};\n"
 
 
 def _variable(module: str) -> str:
