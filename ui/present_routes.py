@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backend.studio import Studio
 
 PRESENT_PAGE = Page(
-    "present", ("tokens", "compare", "poll", "present"), ("present.", "vote.", "compare.")
+    "present", ("tokens", "compare-stage", "poll", "present"), ("present.", "vote.", "compare.")
 )
 
 

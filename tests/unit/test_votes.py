@@ -11,7 +11,7 @@ from itertools import permutations
 import pytest
 from PIL import Image
 
-from backend.contracts import VoteQuestion
+from backend.contracts import PictureReport, VoteQuestion
 from backend.errors import Code, StudioError
 from backend.images.png import KEY, read_request
 from backend.studio import Studio, votes
@@ -85,7 +85,9 @@ def test_a_picture_goes_out_with_its_pixels_alone(studio: Studio) -> None:
     code = studio.votes.open(report.id, VoteQuestion.REFERENCE, (0, 1, 2), OWNER)
     folder = studio.settings.outputs / report.id
     whole = {number: (folder / f"v{number}-p0-s0.png").read_bytes() for number in range(3)}
-    sent = [studio.votes.option(code, VOTER, 0, option) for option in range(3)]
+    shown = (studio.votes.option(code, VOTER, 0, option) for option in range(3))
+    sent = [picture for picture in shown if isinstance(picture, bytes)]
+    assert len(sent) == 3
     for picture in sent:
         for told in (KEY, "fp32", "int8", "fp8", "onnx", "parameters", "demo", "circle"):
             assert told.encode() not in picture.lower()
@@ -314,6 +316,7 @@ def test_a_live_prompt_is_asked_of_the_same_variants_and_swept_when_it_has_stopp
     prepared = make_comparison(studio, variants=torch)
     job = studio.presentations.ask(prepared.id, "a blue square", OWNER)
     _, live = studio.presentations.reports(prepared.id, OWNER)
+    assert isinstance(live, PictureReport) and isinstance(prepared, PictureReport)
     assert (live.id, live.request.prompts, live.request.seeds) == (job, ("a blue square",), (1,))
     assert live.request.variants == prepared.request.variants
     assert live.request.keep_loaded

@@ -34,6 +34,8 @@ let place = 0;
 let right = 1;
 let split = 0.5;
 let labels = true;
+let swapped = false;
+const salt = crypto.getRandomValues(new Uint32Array(1))[0];
 let timer = 0;
 let resting = 0;
 const auto = { on: false, timer: 0, seconds: Number(localStorage.getItem("studio.present.seconds")) || 8 };
@@ -96,16 +98,18 @@ function complain(error) {
 
 const now = () => data.slides[place];
 
-function label(variant) {
-  if (labels) return data.variants[variant];
-  return LETTERS[variant === data.reference ? 0 : 1];
+// Without labels the sides are shuffled, and stay so when the labels come back on the same slide.
+function shuffle() {
+  const key = salt + now().key;
+  const sum = [...key].reduce((mixed, letter) => Math.imul(mixed ^ letter.codePointAt(0), 16777619), 2166136261);
+  swapped = ((sum >>> 13) ^ sum) % 2 !== 0;
 }
 
-function side(variant) {
+function side(variant, letter) {
   const made = now().sides[variant];
   const waits = made.state === "running" || made.state === "waiting";
   const note = made.error ? [el("b", {}, made.error.message), " ", made.error.hint] : say(waits ? "present.wait" : "present.nothing");
-  return { src: made.src ?? null, label: label(variant), note };
+  return { src: made.src ?? null, label: labels ? data.variants[variant] : letter, note };
 }
 
 function draw() {
@@ -117,7 +121,10 @@ function draw() {
   stageRoot.hidden = slide.text;
   answers.hidden = !slide.text;
   if (slide.text) drawAnswers(slide);
-  else stage.show(side(data.reference), side(right));
+  else {
+    const [one, other] = swapped ? [right, data.reference] : [data.reference, right];
+    stage.show(side(one, LETTERS[0]), side(other, LETTERS[1]));
+  }
   dots.replaceChildren(
     ...data.slides.map((each, number) =>
       el("button", {
@@ -162,6 +169,8 @@ function fetchAhead() {
 
 function go(to) {
   place = (to + data.slides.length) % data.slides.length;
+  swapped = false;
+  if (!labels) shuffle();
   draw();
   rearm();
 }
@@ -214,6 +223,7 @@ async function asked(event) {
 
 function toggleLabels() {
   labels = !labels;
+  if (!labels) shuffle();
   draw();
 }
 

@@ -145,9 +145,9 @@ function listen(stage) {
 function stage(item) {
   const kept = main.querySelector(".v-stage");
   const figures = choices(item).map((number) => option(item, number));
-  if (kept?.dataset.item !== String(item.item) || kept.dataset.wide !== String(WIDE.matches)) {
+  if (kept?.dataset.item !== String(item.item) || kept.dataset.beside !== String(WIDE.matches)) {
     const kind = data.pictures ? "v-pictures" : "v-answers";
-    const about = { item: item.item, wide: WIDE.matches };
+    const about = { item: item.item, beside: WIDE.matches };
     return listen(el("div", { class: `v-stage ${kind}`, data: about, style: `--options: ${item.options}` }, figures));
   }
   [...kept.children].forEach((figure, number) => {
