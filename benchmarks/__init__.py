@@ -17,6 +17,7 @@ NAMES = (
     "precisions",
     "chat",
     "quantize",
+    "votes",
 )
 
 
