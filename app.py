@@ -9,6 +9,8 @@ import typer
 
 from backend.commands import (
     chat,
+    compare,
+    comparisons,
     engines,
     fetch,
     jobs,
@@ -35,6 +37,7 @@ for command in (
     chat.chat,
     fetch.fetch,
     quantize.quantize,
+    compare.compare,
     storage.storage,
     storage.clean,
 ):
@@ -43,6 +46,7 @@ app.add_typer(engines.app, name="engine")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(chat.app, name="servers")
 app.add_typer(results.app, name="results")
+app.add_typer(comparisons.app, name="comparisons")
 
 
 @app.command(hidden=True)

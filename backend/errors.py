@@ -120,6 +120,9 @@ class Code(Name):
     REPORT_UNREADABLE = auto()
     REPORT_NEWER = auto()
     PICTURES_UNEQUAL = auto()
+    COMPARE_QUESTIONS_EMPTY = auto()
+    COMPARE_TOO_MANY_ANSWERS = auto()
+    COMPARE_MEMORY_SHORT = auto()
     # jobs
     JOB_NOT_FOUND = auto()
     JOB_NOT_CANCELLABLE = auto()

@@ -8,6 +8,7 @@ with a log (`python -m tests.chat_server`).
 import argparse
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -56,6 +57,8 @@ class StandIn:
     key: str = ""
     die_after: int | None = None
     """Drop the connection after so many tokens."""
+    exits: bool = False
+    """And end the process with it."""
     endless: bool = False
     """Repeat the last token until nobody reads any more."""
     hold: bool = False
@@ -143,6 +146,8 @@ class StandIn:
             await tell({"choices": [{"index": 0} | choice]})
             count += 1
             if count == self.die_after:
+                if self.exits:
+                    os._exit(1)
                 raise ConnectionAbortedError
         if gone.done():
             self.disconnected.set()
@@ -271,6 +276,10 @@ def main() -> None:
     parser.add_argument(
         "--companion", action="store_true", help="start a process in its own session"
     )
+    parser.add_argument("--reasoning", default="", help="a character is a token, here and below")
+    parser.add_argument("--answer", default="Hello, world.")
+    parser.add_argument("--endless", action="store_true")
+    parser.add_argument("--exit-after", type=int, help="end after so many tokens of an answer")
     arguments = parser.parse_args()
     print(LOADING, flush=True)
     if arguments.companion:
@@ -282,7 +291,14 @@ def main() -> None:
         sys.exit(1)
     if arguments.never_ready:
         threading.Event().wait()
-    stand_in = StandIn(arguments.kind)
+    stand_in = StandIn(
+        arguments.kind,
+        tokens=tuple(arguments.answer),
+        reasoning=tuple(arguments.reasoning),
+        endless=arguments.endless,
+        die_after=arguments.exit_after,
+        exits=True,
+    )
     if arguments.gate_fails:
         stand_in.key = "secret"
     uvicorn.run(stand_in, host="127.0.0.1", port=arguments.port, log_level="warning")

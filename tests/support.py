@@ -90,10 +90,17 @@ class WarmWorker:
     """A real worker process, forked where torch and diffusers are imported already: what the
     command spends most of its first seconds on."""
 
-    def __init__(self, settings: Settings, name: str = "test-worker") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        name: str = "test-worker",
+        target: Callable[[str, dict[str, str], Path], None] | None = None,
+    ) -> None:
+        """`target` is what runs in place of `work`."""
         settings.home.mkdir(parents=True, exist_ok=True)
         log = settings.home / f"{name}.log"
-        self._process = _warm.Process(target=work, args=(name, environment(settings), log))
+        arguments = (name, environment(settings), log)
+        self._process = _warm.Process(target=target or work, args=arguments)
         self._process.start()
 
     @property

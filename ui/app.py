@@ -16,6 +16,7 @@ from backend.errors import Code, ErrorInfo, StudioError
 from backend.settings import ASSETS
 from ui.access import FileKeys, Sessions, read_accounts
 from ui.chat_routes import chat_routes
+from ui.compare_routes import compare_routes
 from ui.document import DocumentMiddleware, stamp_of
 from ui.engines import engine_routes
 from ui.fetch_routes import fetch_routes
@@ -48,13 +49,13 @@ STATUS_OF = {
     Code.ANSWER_BEING_WRITTEN: 409,
     Code.SERVER_UNKNOWN: 404,
     Code.CHECKPOINT_NOT_FOUND: 404,
+    Code.COMPARISON_NOT_FOUND: 404,
     Code.CHECKPOINT_NOT_YOURS: 403,
     Code.CHECKPOINT_KEPT: 409,
     Code.JOB_NOT_CANCELLABLE: 409,
     Code.JOB_NOT_RETRYABLE: 409,
     Code.JOB_STILL_RUNNING: 409,
     Code.MODEL_IN_USE: 409,
-    Code.COMPARISON_NOT_FOUND: 404,
     Code.POLL_NOT_FOUND: 404,
     Code.VOTING_CLOSED: 409,
     Code.POLL_FULL: 409,
@@ -96,6 +97,7 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(engine_routes(studio))
     app.include_router(chat_routes(studio))
     app.include_router(server_routes(studio))
+    app.include_router(compare_routes(studio))
     app.include_router(quantize_result_routes(studio))
     app.include_router(quantize_routes(studio))
     app.include_router(vote_routes(studio, stamp))

@@ -16,7 +16,7 @@ THEME_COOKIE = "studio_theme"
 THEMES = ("system", "light", "dark")
 STYLES = (
     *("tokens", "frame", "controls", "stage", "side", "engines", "inspect", "onnx", "servers"),
-    *("chat", "quantize", "quantize-result", "compare", "compare-stage", "poll"),
+    *("chat", "quantize", "quantize-result", "compare", "compare-stage", "compare-page", "poll"),
 )
 SCRIPT_TEXTS = "script."
 

@@ -8,10 +8,10 @@ whose mark the page already has is left out.
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zlib import crc32
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
@@ -20,6 +20,7 @@ from backend.errors import Code, StudioError
 from ui.access import page_owner
 from ui.document import theme_of
 from ui.i18n import language_of
+from ui.parts.compare_one import run_card
 from ui.parts.engine_jobs import engine_jobs
 from ui.parts.history import history
 from ui.parts.quantize_run import run_panel
@@ -36,6 +37,9 @@ MAX_PICTURE_BYTES = 64 * 1024**2
 ENGINE_JOBS = (JobKind.ENGINE, JobKind.LOAD)
 SERVER_JOBS = (JobKind.SERVE,)
 QUANTIZE_JOBS = (JobKind.QUANTIZE, JobKind.QUANTIZE_IMAGES)
+COMPARE_JOBS = (JobKind.COMPARE, JobKind.COMPARE_TEXT)
+ELSEWHERE = (*SERVER_JOBS, *QUANTIZE_JOBS, *COMPARE_JOBS, JobKind.PUSH, JobKind.GENERATE)
+"""What the Engines tab does not show."""
 MOST_QUANTISED = 6
 IN_HISTORY = tuple(kind for kind in JobKind if kind not in SERVER_JOBS)
 """Servers have cards of their own on the Chat tab."""
@@ -52,6 +56,8 @@ class Viewer(BaseModel):
     """The job that it showed last."""
     wizard: str = ""
     """The job that the wizard on the Quantise tab shows."""
+    comparison: str = ""
+    """The one that is open on the Compare tab."""
     seen: str = ""
     """`part.mark,part.mark`: what it shows now."""
 
@@ -75,6 +81,7 @@ def live_state(
             _engine_jobs(studio, owner, live, viewer), language, time.time()
         ),
         "quantize-run": _quantised(studio, owner, live, viewer, language),
+        "compare-run": run_card(_compared(studio, owner, viewer), language, time.time()),
         "servers": server_cards(
             studio.serving.servers(), _server_jobs(studio, owner, live), language, time.time()
         ),
@@ -128,7 +135,7 @@ def _engine_jobs(
 
 
 def _is_engines(job: JobSnapshot) -> bool:
-    return not _is_picture(job) and job.kind not in (*SERVER_JOBS, *QUANTIZE_JOBS, JobKind.PUSH)
+    return job.kind not in ELSEWHERE
 
 
 def _quantised(
@@ -142,6 +149,11 @@ def _quantised(
     found = {each.id: each for each in (*live, *last) if each.kind in QUANTIZE_JOBS}
     others = [each for each in found.values() if job is None or each.id != job.id]
     return run_panel(job, others, language, time.time())
+
+
+def _compared(studio: "Studio", owner: str, viewer: Viewer) -> JobSnapshot | None:
+    job = _job_or_none(studio, viewer.comparison, owner)
+    return job if job is not None and job.kind in COMPARE_JOBS else None
 
 
 def _server_jobs(
@@ -172,10 +184,7 @@ def live_routes(studio: "Studio") -> APIRouter:
     router = APIRouter(prefix="/studio")
 
     @router.get("/live")
-    def read_live(
-        request: Request, pinned: str = "", last: str = "", wizard: str = "", seen: str = ""
-    ) -> dict[str, Any]:
-        viewer = Viewer(pinned=pinned, last=last, wizard=wizard, seen=seen)
+    def read_live(request: Request, viewer: Annotated[Viewer, Query()]) -> dict[str, Any]:
         owner, language = page_owner(request), language_of(request)
         return live_state(studio, owner, language, theme_of(request), viewer)
 

@@ -8,6 +8,7 @@ from ui.access import FileKeys
 from ui.api import public_api
 from ui.i18n import label
 from ui.tabs.chat import chat_tab
+from ui.tabs.compare import compare_tab
 from ui.tabs.engines import engines_tab
 from ui.tabs.images import images_tab
 from ui.tabs.quantize import quantize_tab
@@ -39,6 +40,8 @@ def build_page(studio: "Studio", keys: FileKeys) -> gr.Blocks:
                     images_tab(studio)
                 with gr.Tab(label("tab.chat"), elem_id="tab-chat"):
                     chat_tab()
+                with gr.Tab(label("tab.compare"), elem_id="tab-compare"):
+                    compare_tab()
                 with gr.Tab(label("tab.quantize"), elem_id="tab-quantize"):
                     quantize_tab()
                 with gr.Tab(label("tab.engines"), elem_id="tab-engines"):

@@ -6,7 +6,10 @@ import { openViewer } from "./viewer.js";
 
 const CONFIRM_MS = 4000;
 // Where a job is looked at; all other kinds on the Engines tab.
-const TABS = { generate: "images", serve: "chat", quantize: "quantize", quantize_images: "quantize", push: "quantize" };
+const TABS = {
+  ...{ generate: "images", serve: "chat", compare: "compare", compare_text: "compare" },
+  ...{ quantize: "quantize", quantize_images: "quantize", push: "quantize" },
+};
 
 export function listenForActions({ act, applySettings, show, more }) {
   const actions = {

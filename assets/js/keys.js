@@ -1,6 +1,6 @@
-// Ctrl+Enter generates, or adds to the queue while a job runs; Esc stops what runs. The Chat tab has
-// keys of its own, the Quantise tab none.
-const OTHERS = ["chat", "quantize"];
+// Ctrl+Enter generates, or adds to the queue while a job runs; Esc stops what runs. The Chat and
+// Compare tabs have keys of their own, the Quantise tab none.
+const OTHERS = ["chat", "compare", "quantize"];
 
 export function listenForKeys({ stop }) {
   document.addEventListener(

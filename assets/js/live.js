@@ -14,6 +14,7 @@ const state = {
   pinned: "",
   last: localStorage.getItem("studio.last") ?? "",
   wizard: "",
+  comparison: "",
   live: [],
   job: "",
   running: false,
@@ -51,8 +52,8 @@ export async function refresh() {
   const patience = setTimeout(() => abort.abort(), PATIENCE_MS);
   const seen = Object.entries(state.marks).map((pair) => pair.join("."));
   try {
-    const { pinned, last, wizard } = state;
-    const query = { pinned, last, wizard, seen: seen.join(",") };
+    const { pinned, last, wizard, comparison } = state;
+    const query = { pinned, last, wizard, comparison, seen: seen.join(",") };
     const news = await get("live", query, abort.signal);
     if (mine === turn) take(news);
     connection(true);

@@ -1,6 +1,7 @@
 // The page's own part of the front end. Gradio calls in through `window.studio`.
 import { listenForActions } from "./actions.js";
 import { chatActions, chatChanged, chatTakes, mountChat, reopenChat } from "./chat/chat.js";
+import { compareActions, compareTakes, mountCompare, reopenCompare } from "./compare/tab.js";
 import { listenForDrops } from "./drop.js";
 import { FIELDS, applySettings, rememberForm, restoreForm } from "./form.js";
 import { engineActions, enginesChanged, mountEngines } from "./engines.js";
@@ -50,6 +51,7 @@ async function start() {
   document.body.dataset.side = localStorage.getItem("studio.side") ?? "open";
   document.body.dataset.ready = "true";
   reopenChat();
+  reopenCompare();
 }
 
 // The answer to Generate: a job and the first news of it, or the card that tells what is wrong.
@@ -120,9 +122,14 @@ listenForActions({
     ...chatActions,
     ...resultActions,
     ...quantizeActions,
+    ...compareActions,
   },
 });
-listenForDrops({ applySettings, notice: tell, elsewhere: (files) => chatTakes(files) || quantizeTakes(files) });
+listenForDrops({
+  applySettings,
+  notice: tell,
+  elsewhere: (files) => [chatTakes, quantizeTakes, compareTakes].some((takes) => takes(files)),
+});
 listenForKeys({ stop });
 window.studio = {
   mountStage: stageUp.mount,
@@ -133,6 +140,7 @@ window.studio = {
   mountQuantizeResults,
   showQuantizeResult,
   mountQuantize,
+  mountCompare,
   stop,
   sizeOf,
   aspectOf,

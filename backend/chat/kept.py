@@ -15,6 +15,8 @@ from backend.models.files import read_json
 from backend.models.hub_cache import storage_of
 from backend.settings import Settings
 
+FETCHING = (JobKind.SERVE, JobKind.QUANTIZE, JobKind.COMPARE_TEXT)
+
 
 def used_folders(
     settings: Settings, servers: Iterable[ServerStatus], live: Iterable[JobRow]
@@ -23,11 +25,11 @@ def used_folders(
     made of, and what jobs that wait or run work on."""
     used: dict[Path, Text] = {}
     for row in live:
-        name = str(row.request.get("model", ""))
-        for folder in _folders_of(settings, name):
-            used[folder] = text("storage.in_use")
-        if row.kind in (JobKind.SERVE, JobKind.QUANTIZE) and is_repository(name):
-            used[_storage(name)] = text("storage.in_use")
+        for name in _models(row):
+            for folder in _folders_of(settings, name):
+                used[folder] = text("storage.in_use")
+            if row.kind in FETCHING and is_repository(name):
+                used[_storage(name)] = text("storage.in_use")
     for server in servers:
         folders = _folders_of(settings, server.endpoint.model)
         for source in folders[1:]:
@@ -35,6 +37,12 @@ def used_folders(
         for served in folders[:1]:
             used[served] = text("storage.served", server=server.key)
     return used
+
+
+def _models(row: JobRow) -> list[str]:
+    """One, or one a variant."""
+    asked = [row.request, *row.request.get("variants", ())]
+    return [str(each["model"]) for each in asked if "model" in each]
 
 
 def why_kept(used: dict[Path, Text], path: Path) -> Text | None:

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from backend.chat.client.exchange import question
 from backend.commands.output import answer, error_data, fail, failing_plainly, table
 from backend.commands.pictures import Json
 from backend.commands.session import follow, with_worker
@@ -19,7 +20,6 @@ from backend.contracts import (
     Endpoint,
     Failed,
     Finished,
-    Message,
     MovedToReasoning,
     ReasoningDelta,
     Sampling,
@@ -109,14 +109,7 @@ def chat(
     with failing_plainly(as_json):
         studio = Studio(load_settings())
         text = prompt or ("" if sys.stdin.isatty() else sys.stdin.read())
-        said = [Message(role="system", content=system)] if system else []
-        request = (
-            ChatRequest(prompt="\n".join([*([system] if system else []), text]), sampling=sampling)
-            if completion
-            else ChatRequest(
-                messages=(*said, Message(role="user", content=text)), sampling=sampling
-            )
-        )
+        request = question(text, sampling, chat=not completion, system=system)
         if not text.strip():
             raise StudioError(Code.MESSAGE_EMPTY)
         with served(studio, model, server) as endpoint:

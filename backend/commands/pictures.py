@@ -98,7 +98,7 @@ def generate(
         )
         studio.pictures.check(request)
         if out is not None:
-            _make_folder(out)
+            make_folder(out)
         with with_worker(studio):
             job = follow(studio, studio.pictures.generate(request, None))
         result = GenerateResult.model_validate(job.result)
@@ -131,7 +131,8 @@ def parse_size(size: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Raises StudioError FOLDER_NOT_WRITABLE."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -84,3 +84,35 @@ def _alike(left: Figures | float | None, right: Figures | float | None) -> bool:
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return isclose(left, right, rel_tol=1e-9)
     return left is right
+
+
+def row(variant: ComparedVariant) -> dict[str, Any]:
+    """A variant's figures as plain numbers: medians."""
+
+    def middle(name: str) -> float | None:
+        found: Figures | None = getattr(variant, name)
+        return None if found is None else found.median
+
+    return {
+        "precision": str(variant.precision),
+        "runtime": str(variant.runtime),
+        "state": str(variant.state),
+        "simulated": variant.simulated,
+        "warm": variant.warm,
+        "pictures": variant.pictures,
+        **{name: middle(name) for name in (*TIMES, "text_encode_ms", *SCORES)},
+        "identical": variant.identical,
+        "speed_up": variant.speed_up,
+        "load_s": variant.load_s,
+        "first_s": variant.first_s,
+        "peak_memory_bytes": variant.peak_memory_bytes,
+        "memory_kind": variant.memory_kind,
+        "engine_bytes": variant.engine_bytes,
+        "weights_bytes": variant.weights_bytes,
+        "error": variant.error
+        and {
+            "code": str(variant.error.code),
+            "message": variant.error.message(),
+            "hint": variant.error.hint(),
+        },
+    }

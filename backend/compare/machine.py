@@ -5,8 +5,7 @@ from pathlib import Path
 
 from backend.contracts import Machine
 from backend.hardware.capability import target_name
-from backend.hardware.gpu import list_gpus
-from backend.hardware.host import host_memory
+from backend.hardware.gpu import list_gpus, visible_gpus
 from backend.hardware.memory import sample
 from backend.hardware.software_checks import version
 
@@ -16,10 +15,11 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def this_machine(gpu: int = 0) -> Machine:
-    """Looks at what is installed; nothing of it is loaded."""
-    gpus = list_gpus()
-    here = gpus[gpu] if gpu < len(gpus) else None
+def this_machine() -> Machine:
+    """With the first GPU that this process may use. Looks at what is installed; nothing of it is
+    loaded."""
+    gpu = this_gpu()
+    here = None if gpu is None else list_gpus()[gpu]
     versions = {name: version(name) for name in PACKAGES}
     return Machine(
         device=here.name if here else processor_name(),
@@ -28,11 +28,16 @@ def this_machine(gpu: int = 0) -> Machine:
         ),
         driver=here.driver if here else "",
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        memory_bytes=sample(gpu_index=gpu).total_bytes if here else host_memory().total,
+        memory_bytes=sample(gpu_index=gpu or 0).total_bytes,
         unified_memory=here.unified_memory if here else False,
         versions={"python": platform.python_version()}
         | {name: found for name, found in versions.items() if found},
     )
+
+
+def this_gpu() -> int | None:
+    """The first GPU that this process may use."""
+    return next(iter(visible_gpus()), None)
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

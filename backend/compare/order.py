@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from backend.contracts import (
     ComparedState,
     CompareRequest,
+    CompareVariant,
     Engine,
     GenerateRequest,
     Model,
     PictureReport,
     Runtime,
+    VariantState,
 )
 from backend.engines.variants import check_size
 from backend.errors import Code, StudioError
@@ -69,6 +71,30 @@ def check(request: CompareRequest, entry: Entry, model: Model, engines: Iterable
         check_prompt(prompt, entry)
     for index in range(1, len(request.seeds)):
         check_numbers(picture_request(request, Place(0, 0, index)), model.limits)
+
+
+def find_variant(name: str, model: Model) -> CompareVariant:
+    """What `fp8/onnxruntime` means, or `fp8`: that precision's first variant which is ready here.
+
+    Raises StudioError INVALID_REQUEST, VARIANT_UNAVAILABLE where a precision alone is given and no
+    variant of it is ready.
+    """
+    precision, _, runtime = name.strip().lower().partition("/")
+    found = [
+        one
+        for one in model.variants
+        if one.precision == precision and (not runtime or one.runtime == runtime)
+    ]
+    ready = [one for one in found if one.state is VariantState.READY]
+    if not found:
+        names = ", ".join(f"{one.precision}/{one.runtime}" for one in model.variants)
+        problem = f"{model.id} has no variant {name[:80]!r}; it has {names}"
+        raise StudioError(Code.INVALID_REQUEST, problem=problem)
+    if not ready and not runtime:
+        key = f"{model.id}/{precision}"
+        raise StudioError(Code.VARIANT_UNAVAILABLE, variant=key, reason=found[0].reason)
+    chosen = (ready or found)[0]
+    return CompareVariant(precision=chosen.precision, runtime=chosen.runtime)
 
 
 def picture_request(request: CompareRequest, place: Place) -> GenerateRequest:

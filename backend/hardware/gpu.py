@@ -104,6 +104,19 @@ def process_bytes(index: int, pids: frozenset[int], library: Nvml | None = None)
     return sum(held) if held else None
 
 
+def energy_j(index: int, library: Nvml | None = None) -> float | None:
+    """What GPU `index` has used since its driver was loaded, in joules; None where it does not
+    tell (NVML counts it from Volta on)."""
+    library = library or nvml()
+    if library is None:
+        return None
+    handle = _ask(library, library.nvmlDeviceGetHandleByIndex, index)
+    if handle is None:
+        return None
+    millijoules = _ask(library, library.nvmlDeviceGetTotalEnergyConsumption, handle)
+    return None if millijoules is None else millijoules / 1000
+
+
 def sm_count(cores: int | None, capability: ComputeCapability | None) -> int | None:
     """Multiprocessors from NVML's count of CUDA cores; None for a part that is not in the table."""
     if not cores or capability is None:

@@ -1,6 +1,7 @@
 """The job that makes pictures: one diffusers call a picture, with progress, previews and a stop."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,26 +150,53 @@ def paint(
     previews: Previews,
     watch: Stopwatch,
 ) -> Image.Image:
-    """One picture, bit for bit that of the plain diffusers call with the same seed."""
-    denoised_at = 0.0
+    """One picture, with progress, previews and a stop."""
 
-    def after_step(pipe: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-        nonlocal denoised_at
+    def after_step(pipe: Any, step: int, latents: torch.Tensor) -> None:
         context.check()
         sigmas = pipe.scheduler.sigmas
-        preview = previews.make(values["latents"], float(sigmas[step]), float(sigmas[step + 1]))
+        preview = previews.make(latents, float(sigmas[step]), float(sigmas[step + 1]))
         if step + 1 < request.steps:
             context.report("denoise", step + 1, request.steps, preview=preview)
         else:
-            synchronize(pipe.device)
-            denoised_at = time.perf_counter()
             context.report("denoise", request.steps, request.steps)
             context.report("decode")
-        return {}
 
     context.check()
     context.report("denoise", 0, request.steps)
     previews.begin()
+    drawn = draw(pipeline, request, encoded, after_step)
+    watch.denoise_s += drawn.denoise_s
+    watch.decode_s += drawn.decode_s
+    previews.learn(drawn.picture)
+    return drawn.picture
+
+
+@dataclass(frozen=True)
+class Drawn:
+    picture: Image.Image
+    denoise_s: float
+    decode_s: float
+
+
+def draw(
+    pipeline: DiffusionPipeline,
+    request: GenerateRequest,
+    encoded: dict[str, torch.Tensor],
+    after_step: Callable[[Any, int, torch.Tensor], None],
+) -> Drawn:
+    """One picture, bit for bit that of the plain diffusers call with the same seed. `after_step`
+    gets the pipeline, the step and its latents; what it raises ends the call."""
+    denoised_at = 0.0
+
+    def on_step_end(pipe: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+        nonlocal denoised_at
+        if step + 1 == request.steps:
+            synchronize(pipe.device)
+            denoised_at = time.perf_counter()
+        after_step(pipe, step, values["latents"])
+        return {}
+
     started = time.perf_counter()
     picture: Image.Image = pipeline(
         **encoded,
@@ -177,12 +205,9 @@ def paint(
         num_inference_steps=request.steps,
         guidance_scale=request.guidance,
         generator=torch.Generator("cpu").manual_seed(request.seed),
-        callback_on_step_end=after_step,
+        callback_on_step_end=on_step_end,
     ).images[0]
-    watch.denoise_s += denoised_at - started
-    watch.decode_s += time.perf_counter() - denoised_at
-    previews.learn(picture)
-    return picture
+    return Drawn(picture, denoised_at - started, time.perf_counter() - denoised_at)
 
 
 def _metrics(

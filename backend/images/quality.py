@@ -11,6 +11,11 @@ SIGMA, RADIUS = 1.5, 5
 K1, K2 = 0.01, 0.03
 
 
+def fits_window(picture: Pixels) -> bool:
+    """Whether SSIM's window fits into it."""
+    return bool(min(picture.shape[:2]) > 2 * RADIUS)
+
+
 def psnr(picture: Pixels, reference: Pixels) -> float | None:
     """Peak signal-to-noise ratio over all channels in dB; None where both are the same.
 
@@ -32,7 +37,7 @@ def ssim(picture: Pixels, reference: Pixels) -> float:
     Raises ValueError for pictures of different sizes or smaller than the window.
     """
     _check(picture, reference)
-    if min(picture.shape[:2]) <= 2 * RADIUS:
+    if not fits_window(picture):
         raise ValueError(f"a picture of {picture.shape[:2]} is smaller than the window")
     x, y = picture.astype(np.float64), reference.astype(np.float64)
     mean_x, mean_y = _blurred(x), _blurred(y)

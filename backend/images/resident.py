@@ -62,8 +62,10 @@ def resident(
     size: Size | None,
     device: torch.device,
     on_loaded: Callable[[float], None],
+    encodes: bool = True,
 ) -> Iterator[Resident]:
     """The variant, held while the block runs. `on_loaded` hears the seconds that each loading took.
+    Without `encodes` text encoders that take turns with the rest are not loaded.
 
     Raises StudioError VARIANT_UNAVAILABLE when its engines have gone since the job was queued,
     MODEL_TOO_LARGE, and what loading raises.
@@ -89,7 +91,7 @@ def resident(
     def begin() -> Parts:
         load = _loader(settings, entry, precision, engines, device)
         parts = Parts(load, pool.collect, device, made, in_turns)
-        parts.encoders(heard_in("load"))
+        (parts.encoders if encodes else parts.painter)(heard_in("load"))
         return parts
 
     def evicted(other: str, freed: int) -> None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.chat.servers import house
+from backend.compare import pictures as comparison
+from backend.compare.text.run import compare_text
+from backend.compare.text.sides import Worker
 from backend.contracts import EngineSource, JobKind, Precision, VerifyRequest, VerifyResult
 from backend.engines import phases as engines
 from backend.engines import times
@@ -248,6 +251,28 @@ def _measure_blocks(context: JobContext, resources: Resources, done: Results) ->
         return images.sensitivity(context, resources.settings, resources.pool, done)
 
 
+def _compare_text(context: JobContext, resources: Resources, done: Results) -> Any:
+    return compare_text(Worker(context, resources.settings, resources.pool, resources.servers))
+
+
+def _compare_paint(context: JobContext, resources: Resources, done: Results) -> Any:
+    def work() -> None:
+        # imported there: that thread may be importing the same libraries right now
+        from backend.images.compare import paint
+
+        paint(context, resources.settings, resources.pool)
+
+    return resources.main_thread.call(work)
+
+
+def _compare_score(context: JobContext, resources: Resources, done: Results) -> Any:
+    return comparison.score(context, resources.settings, resources.main_thread)
+
+
+def _compare_write(context: JobContext, resources: Resources, done: Results) -> Any:
+    return comparison.write(context, resources.settings)
+
+
 def _push(context: JobContext, resources: Resources, done: Results) -> Any:
     return push.push(context, resources.settings)
 
@@ -301,6 +326,12 @@ PHASES: dict[JobKind, tuple[Phase, ...]] = {
         Phase("sensitivity", _measure_blocks),
     ),
     JobKind.PUSH: (Phase("push", _push),),
+    JobKind.COMPARE_TEXT: (Phase("compare", _compare_text),),
+    JobKind.COMPARE: (
+        Phase("paint", _compare_paint),
+        Phase("score", _compare_score),
+        Phase("write", _compare_write),
+    ),
 }
 RESUMABLE = frozenset(kind for kind in PHASES if kind is not JobKind.GENERATE)
 """Kinds that go on from their last finished phase when their worker died; a fetch goes on within

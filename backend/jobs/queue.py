@@ -18,8 +18,9 @@ APPLICATION_VERSION = "1"
 WORKFLOW = "run_job"
 EVENTS = "events"
 """Name of the DBOS stream that carries a job's events."""
-INTERACTIVE, BUILD, SERVING = QUEUES = ("interactive", "build", "serving")
-"""Servers start beside both, so that a chat waits for no build and no picture for a chat."""
+INTERACTIVE, BUILD, SERVING, COMPARING = QUEUES = ("interactive", "build", "serving", "comparing")
+"""Servers start beside both, so that a chat waits for no build and no picture for a chat. Answers
+are compared beside all three: that may take an hour, and nobody's server is to wait for it."""
 QUEUE_OF = {
     JobKind.GENERATE: INTERACTIVE,
     JobKind.LOAD: INTERACTIVE,
@@ -37,7 +38,7 @@ QUEUE_OF = {
     JobKind.QUANTIZE_IMAGES: BUILD,
     JobKind.PUSH: BUILD,
     JobKind.COMPARE: INTERACTIVE,
-    JobKind.COMPARE_TEXT: SERVING,
+    JobKind.COMPARE_TEXT: COMPARING,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
 """Lower starts first; first come, first served within one priority."""

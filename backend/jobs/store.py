@@ -247,11 +247,14 @@ class Store:
             connection.execute(sa.delete(chains).where(chains.c.job == job_id))
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
 
-    def durations(self, variant: str, limit: int = 20) -> list[tuple[float, float]]:
-        """(work, seconds) of the last jobs of a variant that succeeded."""
+    def durations(
+        self, variant: str, limit: int = 20, kind: JobKind | None = None
+    ) -> list[tuple[float, float]]:
+        """(work, seconds) of the last jobs of a variant that succeeded; of one kind, if given."""
+        wanted = sa.true() if kind is None else jobs.c.kind == str(kind)
         query = (
             sa.select(jobs.c.work, jobs.c.finished_at - jobs.c.started_at)
-            .where(jobs.c.variant == variant, jobs.c.state == str(JobState.SUCCEEDED))
+            .where(jobs.c.variant == variant, jobs.c.state == str(JobState.SUCCEEDED), wanted)
             .order_by(jobs.c.finished_at.desc())
             .limit(limit)
         )

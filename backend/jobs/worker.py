@@ -32,6 +32,7 @@ from backend.jobs.queue import (
     APPLICATION,
     APPLICATION_VERSION,
     BUILD,
+    COMPARING,
     INTERACTIVE,
     SERVING,
     JobQueue,
@@ -166,7 +167,7 @@ def launch_dbos(name: str, store: Store) -> Callable[[], None]:
     dbos = DBOS(config=config)
     DBOS.launch()
     DBOS.register_queue(INTERACTIVE, worker_concurrency=1, polling_interval_sec=INTERACTIVE_POLL_S)
-    for name in (BUILD, SERVING):
+    for name in (BUILD, SERVING, COMPARING):
         DBOS.register_queue(name, worker_concurrency=1, polling_interval_sec=BUILD_POLL_S)
 
     def stop_taking() -> None:

@@ -6,10 +6,13 @@ exist. The owner None is the machine's own user at the command line, who sees al
 
 from backend.chat.client.capabilities import MAX_CHARACTERS, sampling_ranges
 from backend.chat.client.capabilities import TITLES as SERVER_TITLES
+from backend.compare.shown import shown as shown_report
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
 from backend.studio.compare import Comparisons
+from backend.studio.compare_prompts import ComparePrompts
+from backend.studio.compare_text import CompareText
 from backend.studio.conversations import Conversations
 from backend.studio.desk import Desk
 from backend.studio.disk import Disk
@@ -34,6 +37,7 @@ __all__ = [
     "part_name",
     "random_seed",
     "sampling_ranges",
+    "shown_report",
     "studio_version",
 ]
 
@@ -57,10 +61,14 @@ class Studio:
         self.quantize = Quantize(self.desk)
         self.quantize_images = QuantizeImages(self.desk, self.models, self.engines)
         self.compare = Comparisons(self.desk, self.models, self.engines)
+        self.compare_text = CompareText(self.desk, self.chat, self.compare)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
+        self.compare_prompts = ComparePrompts(self.desk)
         self.votes = Votes(self.desk, self.compare)
-        self.presentations = Presentations(self.desk, self.jobs, self.compare, self.votes)
+        self.presentations = Presentations(
+            self.desk, self.jobs, self.compare, self.compare_text, self.votes
+        )
         self.machine = Machine(self.desk)
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ class Chat:
     def find(self, model: str, owner: str | None) -> LanguageModel:
         """Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED,
         MODEL_FILES_CORRUPTED."""
-        self._check_place(model, owner)
+        self.check_place(model, owner)
         return find_language_model(self._desk.settings, model)
 
     def choices(self, model: str, owner: str | None) -> tuple[ServerChoice, ...]:
@@ -56,7 +56,7 @@ class Chat:
         Raises StudioError CHAT_MODEL_NOT_FOUND, ARCHITECTURE_UNSUPPORTED, MODEL_FILES_CORRUPTED,
         CHECKPOINT_NOT_READABLE, SERVER_NOT_FOUND, SERVER_UNSUITABLE.
         """
-        self._check_place(request.model, owner)
+        self.check_place(request.model, owner)
         work = 1.0
         try:
             model = find_language_model(self._desk.settings, request.model)
@@ -110,7 +110,7 @@ class Chat:
         key = self._desk.settings.chat_key.get_secret_value() if outside else ""
         return answer(endpoint, request, key, stop)
 
-    def _check_place(self, model: str, owner: str | None) -> None:
+    def check_place(self, model: str, owner: str | None) -> None:
         """Folders may be named by who sits at this machine: at its command line, or on the page of
         a studio that is not open to the network."""
         anywhere = owner is None or self._desk.settings.auth is None

@@ -1,16 +1,20 @@
 """Comparisons of pictures, and the reports of all comparisons: `Studio.compare`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from backend.compare.figures import row
 from backend.compare.html import write_html
-from backend.compare.order import check, settled
-from backend.compare.report import REPORT, new_report, read_report, write_report
-from backend.compare.score import similarity_folder
+from backend.compare.order import check, find_variant, settled
+from backend.compare.pictures import begin_report
+from backend.compare.prompts import builtin_prompts, parse_list
+from backend.compare.report import REPORT, read_report, write_report
 from backend.contracts import (
     CompareRequest,
+    CompareVariant,
     ComparisonEntry,
     JobKind,
     PictureReport,
@@ -25,6 +29,7 @@ from backend.studio.desk import Desk
 from backend.studio.engines import Engines
 from backend.studio.models import Models
 
+Rows = tuple[dict[str, Any], ...]
 HTML = "report.html"
 MAX_TITLE_CHARACTERS = 200
 
@@ -69,6 +74,22 @@ class Comparisons:
         title = request.prompts[0][:MAX_TITLE_CHARACTERS]
         key = f"{request.model}/compare"
         return self._desk.submit(JobKind.COMPARE, owner, title, key, request, work)
+
+    def variants(self, names: Iterable[str], model: str) -> tuple[CompareVariant, ...]:
+        """What `fp8/onnxruntime` or `fp8` mean; the latter is the first one that is ready.
+
+        Raises StudioError MODEL_UNKNOWN, INVALID_REQUEST, VARIANT_UNAVAILABLE.
+        """
+        found = self._models.find(model)
+        return tuple(find_variant(name, found) for name in names)
+
+    def builtin_prompts(self, model: str) -> tuple[str, ...]:
+        """The studio's own for this model. Raises StudioError MODEL_UNKNOWN."""
+        return builtin_prompts(find_model(self._desk.settings, model))
+
+    def parse_prompts(self, content: bytes, name: str) -> tuple[str, ...]:
+        """Those of a file called `name`, .txt or .jsonl. Raises StudioError PROMPTS_UNREADABLE."""
+        return parse_list(content, name)
 
     def list(
         self, owner: str | None, search: str = "", limit: int = 30
@@ -137,6 +158,10 @@ class Comparisons:
         """
         return read_report(content)
 
+    def rows(self, report: PictureReport) -> Rows:
+        """The figures of each variant as plain numbers: medians."""
+        return tuple(row(variant) for variant in report.variants)
+
     def _find(self, comparison: str, owner: str | None) -> JobRow:
         row = self._desk.store.find(comparison)
         if row is None or owner not in (None, row.owner) or row.kind not in self.sorts:
@@ -162,16 +187,7 @@ class Comparisons:
         return read_report(content)
 
     def _begun(self, row: JobRow) -> PictureReport:
-        request = CompareRequest.model_validate(row.request)
-        settings = self._desk.settings
-        return new_report(
-            request,
-            find_model(settings, request.model),
-            self._engines.all(),
-            job=row.id,
-            title=row.title,
-            similarity_model=settings.similarity_model if similarity_folder(settings) else None,
-        )
+        return begin_report(self._desk.settings, row)
 
     def _again(self, row: JobRow, owner: str | None) -> str:
         return self.compare(CompareRequest.model_validate(row.request), owner)

@@ -1,8 +1,9 @@
 """Comparisons in front of an audience: `Studio.presentations`."""
 
-from backend.contracts import PictureReport, Report
+from backend.contracts import CompareTextRequest, Report
 from backend.errors import Code, StudioError
 from backend.studio.compare import Comparisons
+from backend.studio.compare_text import CompareText
 from backend.studio.desk import Desk
 from backend.studio.jobs import Jobs
 from backend.studio.votes import Votes
@@ -16,10 +17,13 @@ class Presentations:
     Raises StudioError COMPARISON_NOT_FOUND for one that is none of the owner's.
     """
 
-    def __init__(self, desk: Desk, jobs: Jobs, pictures: Comparisons, votes: Votes) -> None:
+    def __init__(
+        self, desk: Desk, jobs: Jobs, pictures: Comparisons, answers: CompareText, votes: Votes
+    ) -> None:
         self._store = VoteStore(desk.store.engine)
         self._jobs = jobs
         self._pictures = pictures
+        self._answers = answers
         self._votes = votes
 
     def reports(self, presentation: str, owner: str | None) -> tuple[Report, ...]:
@@ -34,11 +38,13 @@ class Presentations:
 
         Raises what queueing a comparison raises.
         """
-        report = self._pictures.show(presentation, owner)
-        assert isinstance(report, PictureReport)
-        request = report.request
-        live = {"prompts": (prompt,), "seeds": request.seeds[:1], "keep_loaded": True}
-        job = self._pictures.compare(request.model_copy(update=live), owner)
+        request = self._pictures.show(presentation, owner).request
+        if isinstance(request, CompareTextRequest):
+            again = request.model_copy(update={"prompts": (prompt,)})
+            job = self._answers.compare(again, owner)
+        else:
+            live = {"prompts": (prompt,), "seeds": request.seeds[:1], "keep_loaded": True}
+            job = self._pictures.compare(request.model_copy(update=live), owner)
         self._store.present(job, presentation)
         return job
 

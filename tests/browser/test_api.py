@@ -22,6 +22,7 @@ ENDPOINTS = {
     "/export_language_model",
     "/engine_text",
     "/quantize",
+    "/compare",
     "/engines",
     "/fetch",
     "/jobs",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backend.chat.client.exchange import leading, parts_at
 from backend.chat.models import read_language_model
 from backend.chat.servers.shown import TRTLLM_OPTIONS, VLLM_OPTIONS, serve_commands
 from backend.chat.servers.suitable import Machine
@@ -25,7 +26,6 @@ from backend.contracts import (
     WorkerStatus,
 )
 from backend.errors import Code, StudioError
-from backend.quantize.language.agreement import leading, parts_at
 from backend.quantize.language.card import licence_in
 from backend.quantize.language.questions import QUESTIONS
 from backend.settings import Settings

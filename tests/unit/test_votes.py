@@ -191,18 +191,11 @@ def test_the_result_is_hidden_until_it_may_be_seen(studio: Studio) -> None:
 
 def test_answers_are_put_to_the_vote_where_all_have_finished(studio: Studio) -> None:
     report = make_text_comparison(studio)
-    studio.compare.sorts.setdefault(report_kind(studio, report.id), None)  # type: ignore[arg-type]
     code = studio.votes.open(report.id, VoteQuestion.PREFER, (0, 1), OWNER)
     [item] = studio.votes.items(code, VOTER)
     assert item.prompt == "Who is the fox?"
     shown = {studio.votes.option(code, VOTER, 0, option) for option in range(2)}
     assert shown == {"transformers on 0", "vllm on 0"}
-
-
-def report_kind(studio: Studio, job: str):
-    row = studio.desk.store.find(job)
-    assert row is not None
-    return row.kind
 
 
 # ---- what is refused ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from gradio.events import api
 
 from ui.access import FileKeys
 from ui.api.chat import chat_endpoints
+from ui.api.compare import compare_endpoints
 from ui.api.engines import engine_endpoints
 from ui.api.follow import follower
 from ui.api.jobs import job_endpoints
@@ -32,6 +33,7 @@ def public_api(studio: "Studio", keys: FileKeys) -> None:
         *network_endpoints(studio, follow),
         *chat_endpoints(studio),
         *quantize_endpoints(studio, follow),
+        *compare_endpoints(studio, follow),
     ):
         followed.__annotations__["return"] = dict[str, Any]  # of each yield, for the schema
         api(followed, api_name=followed.__name__, concurrency_limit=WAITING_CALLS)

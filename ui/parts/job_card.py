@@ -33,6 +33,8 @@ PHASES = {
         *("pictures", "score", "sensitivity"),
     ),
     JobKind.PUSH: ("queue", "push"),
+    JobKind.COMPARE: ("queue", "fetch", "wait", "load", "encode", "pictures", "score", "write"),
+    JobKind.COMPARE_TEXT: ("queue", "fetch_file", "simulate", "wait", "server_starting", "answer"),
 }
 WATCHED = (JobKind.SERVE, JobKind.QUANTIZE)
 """Whose memory is shown as it is held, and whose title says what they are about."""

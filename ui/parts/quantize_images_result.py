@@ -10,6 +10,7 @@ from backend.contracts import (
     Spread,
 )
 from ui.i18n import t
+from ui.parts.compare_with import compare_button, variant_fields
 from ui.parts.engine_words import EDITION_NAMES, precision_mark, when
 from ui.parts.markup import button, esc
 from ui.parts.quantize_result import broken, copied, fact_list, file_table, phase_table, whole
@@ -82,10 +83,15 @@ def _actions(entry: ResultEntry, manifest: ImageQuantizeManifest, language: str)
     engines = button(
         t("page.result.engines", language), "result-engines", symbol="build", model=request.model
     )
+    pair = (f"{manifest.quality.reference}/torch", f"{request.recipe}/{request.runtime}")
+    compare = ""
+    if not simulated:
+        compare = compare_button(variant_fields(request.model, pair), language)
     why = esc(t("page.result.elsewhere", language))
     note = f'<p class="r-note" id="result-elsewhere">{why}</p>' if simulated else ""
     return (
-        f'<div class="s-row r-actions">{try_}{engines}{delete_button(entry, language)}</div>{note}'
+        f'<div class="s-row r-actions">{try_}{compare}{engines}{delete_button(entry, language)}'
+        f"</div>{note}"
         f'<p class="r-note">{esc(t("page.result.engines_stay", language))}</p>'
     )
 

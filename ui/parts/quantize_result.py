@@ -14,6 +14,7 @@ from backend.contracts import (
 )
 from backend.language import human_bytes, human_seconds
 from ui.i18n import t
+from ui.parts.compare_with import compare_button, text_fields
 from ui.parts.engine_words import when
 from ui.parts.error_card import error_card
 from ui.parts.markup import button, details, esc
@@ -120,16 +121,11 @@ def _actions(view: ResultView, language: str) -> str:
         model=entry.name if own else entry.path,
     )
     jump = button(t("page.result.go_serve", language), "result-go", symbol="server", part="serve")
-    why = t("page.result.compare_later", language)
-    compare = (
-        f'<button type="button" class="s-button" disabled aria-describedby="result-later">'
-        f"<span>{esc(t('page.result.compare', language))}</span></button>"
-    )
-    note = f'<p class="r-note" id="result-later">{esc(why)}</p>'
+    compare = compare_button(text_fields(entry.source, entry.name if own else entry.path), language)
     push = _push(view, language) if entry.mine else ""
     return (
         f'<div class="s-row r-actions">{chat}{jump}{compare}{delete_button(entry, language)}</div>'
-        f"{note}{push}"
+        f"{push}"
     )
 
 

@@ -4,9 +4,10 @@ import base64
 import json
 from pathlib import Path
 
-from backend.contracts import GenerateResult, JobKind, JobSnapshot, JobState
+from backend.contracts import GenerateRequest, GenerateResult, JobKind, JobSnapshot, JobState
 from ui.files import file_address
 from ui.i18n import t
+from ui.parts.compare_with import compare_button, picture_fields
 from ui.parts.job_card import job_card
 from ui.parts.markup import button, esc, icon
 from ui.parts.metrics_line import metrics_line
@@ -81,6 +82,8 @@ def _actions(job: JobSnapshot, language: str) -> str:
         buttons = button(
             t("page.job.reuse", language), "reuse", symbol="reuse", request=json.dumps(job.request)
         )
+        asked = GenerateRequest.model_validate(job.request)
+        buttons += compare_button(picture_fields(asked), language)
     if not job.state.is_live:
         buttons += button(
             t("page.job.delete", language),

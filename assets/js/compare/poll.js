@@ -15,14 +15,15 @@ export function qrOf(code) {
   return el("img", { class: "v-qr", src: `/studio/votes/qr?${query}`, alt: say("vote.qr", { link: linkOf(code) }) });
 }
 
-// The panel of the report with this id; it looks for news while it is in the page and seen.
+// The panel of the report with this id. It looks for news while it is seen, and ends with its removal.
 export function mountPoll(root, report) {
   let drawn = "";
   let timer = 0;
   const notice = el("div");
   const list = el("div", { class: "v-panel" });
   const asking = el("div");
-  root.replaceChildren(el("div", { class: "v-panel" }, notice, list, asking));
+  const panel = el("div", { class: "v-panel" }, el("h2", {}, say("vote.panel")), notice, list, asking);
+  root.replaceChildren(panel);
 
   async function act(path, body) {
     try {
@@ -37,8 +38,8 @@ export function mountPoll(root, report) {
 
   async function look() {
     clearTimeout(timer);
-    const seen = root.isConnected && root.checkVisibility() && !document.hidden;
-    if (seen) {
+    if (!panel.isConnected) return;
+    if (panel.checkVisibility() && !document.hidden) {
       const { polls } = await get(`votes/${report}`).catch(() => ({}));
       const fresh = JSON.stringify(polls);
       if (polls && fresh !== drawn) {
@@ -46,7 +47,8 @@ export function mountPoll(root, report) {
         list.replaceChildren(...polls.map(poll));
       }
     }
-    if (!ended) timer = setTimeout(look, LOOK_MS);
+    clearTimeout(timer);
+    timer = setTimeout(look, LOOK_MS);
   }
 
   function poll(one) {
@@ -106,14 +108,6 @@ export function mountPoll(root, report) {
     );
   }
 
-  let ended = false;
   get(`votes/${report}/variants`).then((names) => asking.replaceChildren(opening(names)), () => {});
   look();
-  return {
-    look,
-    destroy() {
-      ended = true;
-      clearTimeout(timer);
-    },
-  };
 }

@@ -1,8 +1,8 @@
 """The servers of one worker: started within its memory budget, listed, stopped."""
 
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from backend.chat.client.capabilities import TITLES
@@ -24,7 +24,7 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.hardware import memory
 from backend.hardware.gpu import list_gpus
-from backend.jobs.context import JobCancelled, JobContext
+from backend.jobs.context import JobCancelled, JobContext, JobRequeued
 from backend.language import text
 from backend.models.pool import ModelPool
 from backend.settings import Settings
@@ -80,6 +80,7 @@ class Servers:
         self._settings, self.gpu = settings, gpu
         self._lock = threading.Lock()
         self._running: dict[str, ServerProcess] = {}
+        self._starting: set[str] = set()
 
     def statuses(self) -> tuple[ServerStatus, ...]:
         """Live ones, and those that failed until they are started or stopped again."""
@@ -98,16 +99,30 @@ class Servers:
             running = list(self._running.values())
         return tuple(pid for server in running for pid in server.pids())
 
-    def check_new(self, key: str) -> None:
-        """Raises StudioError SERVER_RUNNING_ALREADY."""
+    def find(self, key: str) -> ServerProcess | None:
+        """One that runs, or is about to."""
         with self._lock:
             server = self._running.get(key)
-        if server is not None and server.status().phase.is_live:
-            raise StudioError(Code.SERVER_RUNNING_ALREADY, server=key)
+        return server if server is not None and server.status().phase.is_live else None
+
+    @contextmanager
+    def claimed(self, key: str) -> Iterator[None]:
+        """Nobody else begins a server of this key meanwhile. Raises StudioError
+        SERVER_RUNNING_ALREADY."""
+        with self._lock:
+            server = self._running.get(key)
+            live = server is not None and server.status().phase.is_live
+            if live or key in self._starting:
+                raise StudioError(Code.SERVER_RUNNING_ALREADY, server=key)
+            self._starting.add(key)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._starting.discard(key)
 
     def start(self, plan: Plan, on_end: Callable[[], None]) -> ServerProcess:
-        """A new server, `on_end` being called when it has gone for good. Jobs that start servers
-        run one at a time, so nobody else starts one of this key."""
+        """A new server of a `claimed` key, `on_end` being called when it has gone for good."""
         container = "spark-studio-" + "".join(c if c.isalnum() else "-" for c in plan.key)
         server = ServerProcess(
             self._settings,
@@ -155,12 +170,17 @@ def simulate_if_asked(
     request = ServeRequest.model_validate(context.row.request)
     if not request.simulated:
         return brought
-    model = find_language_model(settings, request.model)
+    return {"model": simulated(context, settings, request.model).name}
+
+
+def simulated(context: JobContext, settings: Settings, name: str) -> LanguageModel:
+    """The plain copy of a checkpoint, made unless it is there. Raises what `simulate` raises."""
+    model = find_language_model(settings, name)
 
     def on_news(news: dict[str, Any]) -> None:
         context.report("simulate", news["step"], news["total"])
 
-    return {"model": simulate(settings, model, on_news, context.check).name}
+    return simulate(settings, model, on_news, context.check)
 
 
 def serve(
@@ -179,23 +199,47 @@ def serve(
     if request.simulated:
         request = request.model_copy(update={"model": brought["model"]})
     plan = plan_of(settings, request, running.gpu)
-    running.check_new(plan.key)
-    context.report(f"server_{ServerPhase.STARTING}")
-    kinds.learn(settings, plan.kind, context.check)
     held = ExitStack()
-    held.enter_context(context.memory(pool, plan.key, plan.total_bytes))
-    server = running.start(plan, held.close)
+    with running.claimed(plan.key):
+        context.report(f"server_{ServerPhase.STARTING}")
+        held.enter_context(context.memory(pool, plan.key, plan.total_bytes))
+        server = begin(context, settings, running, plan, held)
     try:
-        status = server.status()
-        while status.phase.is_live and status.phase is not ServerPhase.READY:
-            context.check()
-            context.report(f"server_{status.phase}")
-            status = server.wait(WAIT_S, beyond=status.phase)
-    except BaseException:
+        status = follow(context, server)
+    except (JobCancelled, JobRequeued):
         running.stop(plan.key)
         raise
-    if status.phase is ServerPhase.FAILED and status.error is not None:
-        raise StudioError(status.error.code, status.error.detail, **status.error.values)
     if status.phase is ServerPhase.STOPPED:
         raise JobCancelled
     return status.model_dump(mode="json")
+
+
+def begin(
+    context: JobContext, settings: Settings, running: Servers, plan: Plan, held: ExitStack
+) -> ServerProcess:
+    """Start the server of a claimed key; `held`, its memory, is let go when it ends, or is not
+    started at all.
+
+    Raises StudioError SERVER_NOT_FOUND, SERVER_START_FAILED.
+    """
+    try:
+        kinds.learn(settings, plan.kind, context.check)
+        return running.start(plan, held.close)
+    except BaseException:
+        held.close()
+        raise
+
+
+def follow(context: JobContext, server: ServerProcess) -> ServerStatus:
+    """Its status once it is ready, or was stopped by somebody.
+
+    Raises StudioError with why it did not start.
+    """
+    status = server.status()
+    while status.phase.is_live and status.phase is not ServerPhase.READY:
+        context.check()
+        context.report(f"server_{status.phase}")
+        status = server.wait(WAIT_S, beyond=status.phase)
+    if status.phase is ServerPhase.FAILED and status.error is not None:
+        raise StudioError(status.error.code, status.error.detail, **status.error.values)
+    return status

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from backend.chat.client.exchange import Said, leading, parts_at, question
 from backend.contracts import (
     Agreement,
     AgreementAnswer,
@@ -17,13 +18,9 @@ from backend.contracts import (
     ChatRequest,
     Endpoint,
     Failed,
-    Message,
-    MovedToReasoning,
-    ReasoningDelta,
     Sampling,
     ServerPhase,
     ServerStatus,
-    TextDelta,
 )
 from backend.errors import Code, StudioError
 from backend.models.families.tokens import token_ids
@@ -31,6 +28,7 @@ from backend.quantize.language.questions import QUESTIONS
 from backend.quantize.language.results import AGREEMENT
 
 TOKENS = 64
+SAMPLING = Sampling(temperature=0.0, max_tokens=TOKENS)
 Ask = Callable[[Endpoint, ChatRequest], AsyncIterator[ChatEvent]]
 Told = Callable[[int, int], None]
 
@@ -45,11 +43,11 @@ async def compare(
     ends = (server.endpoint, reference.endpoint)
     chat = all(end.has_template for end in ends)
     found = []
-    for index, question in enumerate(QUESTIONS):
+    for index, asked in enumerate(QUESTIONS):
         on_done(index, len(QUESTIONS))
-        request = _request(question.prompt, chat)
+        request = question(asked.prompt, SAMPLING, chat)
         answer, wanted = [await _whole(ask(end, request)) for end in ends]
-        found.append(_answer(question.language, question.prompt, wanted, answer, folder))
+        found.append(_answer(asked.language, asked.prompt, wanted, answer, folder))
     shares = [each.leading_tokens for each in found if each.leading_tokens is not None]
     return Agreement(
         server=server.key,
@@ -64,26 +62,14 @@ async def compare(
     )
 
 
-def _request(prompt: str, chat: bool) -> ChatRequest:
-    sampling = Sampling(temperature=0.0, max_tokens=TOKENS)
-    if not chat:
-        return ChatRequest(prompt=prompt, sampling=sampling)
-    return ChatRequest(messages=(Message(role="user", content=prompt),), sampling=sampling)
-
-
 async def _whole(events: AsyncIterator[ChatEvent]) -> str:
     """Reasoning and text of an answer, one after the other."""
-    reasoning = said = ""
+    said = Said()
     async for event in events:
-        if isinstance(event, TextDelta):
-            said += event.text
-        elif isinstance(event, ReasoningDelta):
-            reasoning += event.text
-        elif isinstance(event, MovedToReasoning):
-            reasoning, said = said, ""
-        elif isinstance(event, Failed):
+        said.take(event)
+        if isinstance(event, Failed):
             raise StudioError(event.error.code, event.error.detail, **event.error.values)
-    return "\n\n".join(part.strip() for part in (reasoning, said) if part.strip())
+    return "\n\n".join(part.strip() for part in (said.reasoning, said.text) if part.strip())
 
 
 def _answer(language: str, prompt: str, wanted: str, answer: str, folder: Path) -> AgreementAnswer:
@@ -99,18 +85,6 @@ def _answer(language: str, prompt: str, wanted: str, answer: str, folder: Path) 
         leading_tokens=tokens,
         first_difference=None if wanted == answer else parts_at(wanted, answer),
     )
-
-
-def parts_at(one: str | list[int], other: str | list[int]) -> int:
-    """How many first items two have in common."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
-def leading(one: str | list[int], other: str | list[int]) -> float:
-    """What both begin with, as a share of the longer; 1 for two empty ones."""
-    longest = max(len(one), len(other))
-    return parts_at(one, other) / longest if longest else 1.0
 
 
 def _mean(values: list[float]) -> float:

@@ -1,0 +1,197 @@
+"""`compare`: the same pictures by several variants of a model, side by side."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backend.commands.output import answer, failing_plainly, table
+from backend.commands.pictures import Json, make_folder, parse_size
+from backend.commands.session import follow, with_worker
+from backend.compare.prompts import BUILTIN, read_list
+from backend.compare.report import MAX_REPORT_BYTES
+from backend.contracts import ComparedVariant, CompareRequest, PictureReport, Report
+from backend.errors import Code, StudioError
+from backend.language import human_bytes, human_seconds
+from backend.settings import load_settings
+from backend.studio import Studio
+
+MODEL = "demo-flux"
+Precisions = Annotated[
+    str,
+    typer.Option(
+        metavar="A,B,...",
+        help="Two to six, each like fp8 or fp8/onnxruntime; the first is the reference.",
+    ),
+]
+Prompt = Annotated[list[str] | None, typer.Option(help="Repeatable.")]
+Prompts = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|builtin", help="A .txt with one a line, a .jsonl, or the studio's own."
+    ),
+]
+Seed = Annotated[list[int] | None, typer.Option(help="Repeatable; left out: 0.")]
+Seeds = Annotated[int, typer.Option(min=1, help="That many, counting up from the last --seed.")]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", help="A report.json or report.html: do just that on this machine."),
+]
+Steps = Annotated[int | None, typer.Option(help="Left out: the model's own.")]
+Guidance = Annotated[float | None, typer.Option(help="Left out: the model's own.")]
+Size = Annotated[str, typer.Option(metavar="WxH", help="Left out: the model's own.")]
+Negative = Annotated[str, typer.Option(help="What they should not show; for models like SDXL.")]
+EncodeEach = Annotated[
+    bool, typer.Option("--encode-each", help="Each variant encodes the prompts for itself.")
+]
+KeepLoaded = Annotated[
+    bool, typer.Option("--keep-loaded", help="Leave the variants in memory; no peak is measured.")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder to copy report and pictures to.")]
+
+
+def compare(
+    model: str = MODEL,
+    precisions: Precisions = "",
+    prompt: Prompt = None,
+    prompts: Prompts = "",
+    seed: Seed = None,
+    seeds: Seeds = 1,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    size: Size = "",
+    negative_prompt: Negative = "",
+    encode_each: EncodeEach = False,
+    keep_loaded: KeepLoaded = False,
+    from_: From = None,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Lay variants of a model side by side: the same pictures, what they took, how far they are."""
+    with failing_plainly(as_json):
+        studio = Studio(load_settings())
+        if from_ is not None:
+            if precisions or prompt or prompts:
+                problem = "--from brings its own variants and prompts"
+                raise StudioError(Code.INVALID_REQUEST, problem=problem)
+            report = read_file(studio, from_)
+            _pictures(studio, request_of(report), out, as_json, report)
+            return
+        limits = studio.models.find(model).limits
+        width, height = parse_size(size) if size else (limits.native_width, limits.native_height)
+        first = seed or [0]
+        request = CompareRequest(
+            model=model,
+            variants=studio.compare.variants(filter(None, precisions.split(",")), model),
+            prompts=(*(prompt or ()), *_listed(studio, prompts, model)),
+            negative_prompt=negative_prompt,
+            seeds=(*first, *range(first[-1] + 1, first[-1] + seeds)),
+            steps=limits.default_steps if steps is None else steps,
+            guidance=limits.default_guidance if guidance is None else guidance,
+            width=width,
+            height=height,
+            share_embeddings=not encode_each,
+            keep_loaded=keep_loaded,
+        )
+        _pictures(studio, request, out, as_json)
+
+
+def read_file(studio: Studio, file: Path) -> Report:
+    """Raises StudioError REPORT_UNREADABLE, REPORT_NEWER, INVALID_REQUEST."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_REPORT_BYTES + 1)
+    except OSError as error:
+        problem = f"{file} cannot be read"
+        raise StudioError(Code.INVALID_REQUEST, str(error), problem=problem) from error
+    return studio.compare.read(content)
+
+
+def request_of(report: Report) -> CompareRequest:
+    """Raises StudioError INVALID_REQUEST for a report of answers."""
+    if not isinstance(report, PictureReport):
+        raise StudioError(Code.INVALID_REQUEST, problem="the report is not of pictures")
+    return report.request
+
+
+def delivered(folder: Path, out: Path | None) -> Path:
+    """The folder, or where all of its files were copied to. Raises StudioError
+    FOLDER_NOT_WRITABLE."""
+    if out is None:
+        return folder
+    try:
+        for file in sorted(folder.iterdir()):
+            shutil.copy2(file, out / file.name)
+    except OSError as error:
+        raise StudioError(Code.FOLDER_NOT_WRITABLE, str(error), path=str(out)) from error
+    return out.absolute()
+
+
+def _pictures(
+    studio: Studio,
+    request: CompareRequest,
+    out: Path | None,
+    as_json: bool,
+    repeated: Report | None = None,
+) -> None:
+    studio.compare.check(request)
+    if out is not None:
+        make_folder(out)
+    with with_worker(studio):
+        job = follow(studio, studio.compare.compare(request, None))
+    report = studio.compare.show(job.id, None)
+    assert isinstance(report, PictureReport)
+    place = delivered(studio.settings.outputs / job.id, out)
+    data: dict[str, Any] = {
+        "job": job.id,
+        "report": str(place / "report.json"),
+        "html": str(place / "report.html"),
+        "rows": list(studio.compare.rows(report)),
+        "images": [str(place / picture.file) for picture in report.pictures],
+    }
+    words = [picture_table(report), "", data["report"], data["html"]]
+    if isinstance(repeated, PictureReport):
+        same = repeated.fingerprint == report.fingerprint
+        data["repeats"] = {
+            "id": repeated.id,
+            "device": repeated.machine.device,
+            "same_weights": same,
+        }
+        if not same:
+            words.append("The repeated report was made with other weights of this model.")
+    answer(as_json, data, "\n".join(words))
+
+
+def picture_table(report: PictureReport) -> str:
+    titles = ("variant", "total", "step", "speed-up", "peak", "files", "PSNR", "SSIM", "")
+    return table([titles, *(_line(variant) for variant in report.variants)])
+
+
+def _line(variant: ComparedVariant) -> tuple[str, ...]:
+    name = f"{variant.precision}/{variant.runtime}"
+    if variant.error is not None:
+        return (name, *[""] * 7, f"{variant.error.code}: {variant.error.message()}")
+    files = variant.engine_bytes or variant.weights_bytes
+    notes = [
+        "simulated" if variant.simulated else "",
+        "" if variant.warm else "first run",
+        f"{variant.identical} of {variant.pictures} identical" if variant.identical else "",
+    ]
+    return (
+        name,
+        human_seconds(variant.total_s.median) if variant.total_s else "-",
+        f"{variant.step_ms.median:.1f} ms" if variant.step_ms else "-",
+        f"{variant.speed_up:.2f}x" if variant.speed_up else "-",
+        human_bytes(variant.peak_memory_bytes) if variant.peak_memory_bytes else "-",
+        human_bytes(files) if files else "-",
+        f"{variant.psnr_db.median:.2f} dB" if variant.psnr_db else "-",
+        f"{variant.ssim.median:.4f}" if variant.ssim else "-",
+        ", ".join(filter(None, notes)),
+    )
+
+
+def _listed(studio: Studio, prompts: str, model: str) -> tuple[str, ...]:
+    if not prompts:
+        return ()
+    return studio.compare.builtin_prompts(model) if prompts == BUILTIN else read_list(Path(prompts))

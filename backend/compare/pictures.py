@@ -1,0 +1,161 @@
+"""The phases of a job that compares pictures: paint (backend/images/compare), score, write.
+
+All that is known so far is in `report.json`, written anew after every picture: a killed job goes on
+from there, and whoever looks sees it grow.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backend.compare.figures import summarised
+from backend.compare.html import write_html
+from backend.compare.report import FORMAT, REPORT, new_report, read_report, write_report
+from backend.compare.score import Score, Scorer, similarity_folder
+from backend.contracts import (
+    ComparedPicture,
+    ComparedState,
+    ComparedVariant,
+    CompareRequest,
+    CompareResult,
+    PictureReport,
+)
+from backend.engines.cache import list_engines
+from backend.engines.host import this_host
+from backend.jobs.context import JobContext
+from backend.jobs.main_thread import MainThread
+from backend.jobs.store import JobRow
+from backend.models.catalog import find_model
+from backend.settings import Settings
+
+MANIFEST = "manifest.json"
+
+
+class Book:
+    """The report of a comparison while it is made; what is put into it is on disk at once."""
+
+    def __init__(self, settings: Settings, row: JobRow) -> None:
+        """Goes on with what is there. Raises StudioError REPORT_UNREADABLE, and what `new_report`
+        raises."""
+        self.folder = settings.outputs / row.id
+        self.report = self._kept() or begin_report(settings, row)
+        self._put()
+
+    @property
+    def request(self) -> CompareRequest:
+        return self.report.request
+
+    def variant(self, index: int) -> ComparedVariant:
+        return self.report.variants[index]
+
+    def change(self, index: int, **values: Any) -> None:
+        """Of a variant."""
+        variants = list(self.report.variants)
+        variants[index] = variants[index].model_copy(update=values)
+        self._put(variants=tuple(variants))
+
+    def try_again(self) -> None:
+        """Let variants wait that failed when the job was run before."""
+        for index, variant in enumerate(self.report.variants):
+            if variant.state is ComparedState.FAILED:
+                self.change(index, state=ComparedState.WAITING, error=None)
+
+    def encoded_by(self, index: int) -> None:
+        self._put(encoded_by=index)
+
+    def add(self, picture: ComparedPicture) -> None:
+        self._put(pictures=(*self.report.pictures, picture))
+
+    def score(self, scores: Mapping[str, Score]) -> None:
+        """Of pictures by their file."""
+        self._put(
+            pictures=tuple(
+                one.model_copy(update=scores.get(one.file, {})) for one in self.report.pictures
+            )
+        )
+
+    def _put(self, **values: Any) -> None:
+        self.report = summarised(self.report.model_copy(update=values))
+        write_report(self.report, self.folder)
+
+    def _kept(self) -> PictureReport | None:
+        """The report of an earlier start, without pictures that have gone."""
+        if not (self.folder / REPORT).is_file():
+            return None
+        report = read_report((self.folder / REPORT).read_bytes())
+        assert isinstance(report, PictureReport)
+        pictures = tuple(one for one in report.pictures if (self.folder / one.file).is_file())
+        return report.model_copy(update={"pictures": pictures})
+
+
+def begin_report(settings: Settings, row: JobRow) -> PictureReport:
+    """The report of a job that has not painted anything. Raises StudioError MODEL_UNKNOWN."""
+    request = CompareRequest.model_validate(row.request)
+    return new_report(
+        request,
+        find_model(settings, request.model),
+        list_engines(settings, this_host()),
+        job=row.id,
+        title=row.title,
+        similarity_model=settings.similarity_model if similarity_folder(settings) else None,
+    )
+
+
+def score(context: JobContext, settings: Settings, main_thread: MainThread) -> None:
+    """What was not scored beside the painting, and the learned measure."""
+    book, scorer = Book(settings, context.row), Scorer(settings.outputs / context.row.id)
+
+    def on_progress(done: int, total: int) -> None:
+        context.check()
+        context.report("score", done, total)
+
+    context.report("score")
+    try:
+        scorer.begin(book.report)
+        book.score(scorer.finish(on_progress))
+    finally:
+        scorer.close()
+    folder = similarity_folder(settings)
+    if folder is not None and book.report.similarity_model is not None:
+        from backend.images.similarity import similarities
+
+        found = main_thread.call(
+            lambda: similarities(folder, book.report, book.folder, context.check)
+        )
+        book.score({file: {"similarity": value} for file, value in found.items()})
+
+
+def write(context: JobContext, settings: Settings) -> dict[str, Any]:
+    """`report.html` and `manifest.json` beside the report; a `CompareResult` as data."""
+    context.report("write")
+    book = Book(settings, context.row)
+    write_html(book.report, book.folder)
+    _write_manifest(book.report, book.folder)
+    result = CompareResult(folder=str(book.folder), rows=book.report.variants)
+    return result.model_dump(mode="json")
+
+
+def _write_manifest(report: PictureReport, folder: Path) -> None:
+    digests = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.iterdir())
+        if file.suffix in (".png", ".json", ".html") and file.name != MANIFEST
+    }
+    made = {
+        "format": FORMAT,
+        "kind": "comparison",
+        "id": report.id,
+        "made_at": time.time(),
+        "model": report.request.model,
+        "source": report.source,
+        "fingerprint": report.fingerprint,
+        "variants": [f"{one.precision}/{one.runtime}" for one in report.variants],
+        "machine": report.machine.model_dump(mode="json"),
+        "sha256": digests,
+    }
+    unfinished = folder / f"{MANIFEST}.part"
+    unfinished.write_text(json.dumps(made, indent=1), encoding="utf-8")
+    unfinished.replace(folder / MANIFEST)

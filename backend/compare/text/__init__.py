@@ -1,0 +1,1 @@
+"""Servers of language models side by side, on the same prompts."""

@@ -1,0 +1,54 @@
+"""The public API's endpoint that compares language models' answers."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from backend.contracts import CompareTextRequest, JobState, TextReport
+from ui.access import owner_of
+from ui.api.answers import told, valid
+from ui.api.follow import Follow, News
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+
+
+def compare_text_endpoints(studio: "Studio", follow: Follow) -> tuple[Callable[..., News], ...]:
+    def compare_text(
+        request: gr.Request,
+        models: list[str],
+        prompts: list[str],
+        system: str = "",
+        temperature: float = 0.0,
+        max_tokens: int = 256,
+        seed: int | None = None,
+        together: bool = False,
+    ) -> News:
+        """Put the same prompts to two to four servers of language models, each named as `MODEL`,
+        `MODEL@transformers` (or another server), `MODEL@simulated` or `outside`; the first is the
+        reference. Those that run are used, others are started and stopped again; `together` has
+        them answer at once where memory allows. Yields the job as it proceeds; the last one has
+        `rows`, a server's figures each, and the `report` with all answers."""
+
+        def submit(owner: str) -> str:
+            values = {
+                "variants": studio.compare_text.variants(map(str, models), owner),
+                "prompts": tuple(prompts),
+                "system": system,
+                "sampling": {"temperature": temperature, "max_tokens": max_tokens, "seed": seed},
+                "together": together,
+            }
+            return studio.compare_text.compare(valid(CompareTextRequest, values), owner)
+
+        for job in follow(request, submit):
+            if job["state"] != JobState.SUCCEEDED:
+                yield job
+                continue
+            with told():
+                report = studio.compare.show(job["job_id"], owner_of(request))
+            assert isinstance(report, TextReport)
+            rows = list(studio.compare_text.rows(report))
+            yield job | {"rows": rows, "report": report.model_dump(mode="json")}
+
+    return (compare_text,)
