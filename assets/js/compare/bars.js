@@ -6,6 +6,16 @@ export function say(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+const QUESTIONS = {
+  reference: { picture: "vote.which_reference_picture", answer: "vote.which_reference_answer" },
+  prefer: { picture: "vote.which_prefer_picture", answer: "vote.which_prefer_answer" },
+};
+
+// What a poll or a ballot asks.
+export function question({ question: asked, pictures }) {
+  return say(QUESTIONS[asked][pictures ? "picture" : "answer"]);
+}
+
 const percent = (share) => `${Math.round(100 * share)} %`;
 const at = (share) => `${(100 * share).toFixed(2)}%`;
 

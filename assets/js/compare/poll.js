@@ -1,6 +1,6 @@
 // The owner's panel of blind tests on one comparison: opened, shown with link and code, counted.
 import { get, post } from "../server.js";
-import { drawResult, say } from "./bars.js";
+import { drawResult, question, say } from "./bars.js";
 import { el } from "./dom.js";
 
 const LOOK_MS = 2000;
@@ -19,7 +19,7 @@ export function qrOf(code) {
 export function mountPoll(root, report) {
   let drawn = "";
   let timer = 0;
-  const notice = el("div");
+  const notice = el("div", { class: "v-notice" });
   const list = el("div", { class: "v-panel" });
   const asking = el("div");
   const panel = el("div", { class: "v-panel" }, el("h2", {}, say("vote.panel")), notice, list, asking);
@@ -56,7 +56,7 @@ export function mountPoll(root, report) {
       el(
         "button",
         { type: "button", class: "s-button", data: { vote: action }, onclick: () => act(`votes/${one.code}/${action}`) },
-        say(key),
+        el("span", {}, say(key)),
       );
     return el(
       "article",
@@ -64,7 +64,7 @@ export function mountPoll(root, report) {
       el(
         "div",
         {},
-        el("h4", {}, say(one.question === "reference" ? "vote.which_reference_picture" : "vote.which_prefer_picture")),
+        el("h4", {}, question(one)),
         el("p", { class: "v-small" }, say(one.open ? "vote.is_open" : "vote.is_closed", { items: one.items })),
         drawResult(one.result),
         el("div", { class: "v-row" }, one.open ? tool("vote.close", "close") : "", tool("vote.reset", "reset"), tool("vote.delete", "delete")),
@@ -104,7 +104,7 @@ export function mountPoll(root, report) {
       ),
       el("fieldset", {}, el("legend", {}, say("vote.variants")), el("div", { class: "v-row" }, variants.map(tick))),
       el("div", { class: "v-row" }, el("label", {}, early, say("vote.early"))),
-      el("div", { class: "v-row" }, el("button", { class: "s-button" }, say("vote.open"))),
+      el("div", { class: "v-row" }, el("button", { class: "s-button" }, el("span", {}, say("vote.open")))),
     );
   }
 

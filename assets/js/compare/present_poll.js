@@ -1,6 +1,6 @@
 // The blind test on the big screen: where to vote, and the result as it comes.
 import { get, post } from "../server.js";
-import { drawResult, say } from "./bars.js";
+import { drawResult, question, say } from "./bars.js";
 import { el } from "./dom.js";
 import { linkOf, qrOf, spaced, unreachable } from "./poll.js";
 
@@ -52,10 +52,9 @@ export function makePollScreen(main, data, complain) {
   }
 
   function shown(one) {
-    const question = one.question === "reference" ? "vote.which_reference_" : "vote.which_prefer_";
     const tool = (key, onclick) => el("button", { type: "button", class: "p-tool", onclick }, say(key));
     return [
-      el("h2", {}, say(question + (one.pictures ? "picture" : "answer"))),
+      el("h2", {}, question(one)),
       el(
         "div",
         { class: "p-vote", data: { code: one.code } },

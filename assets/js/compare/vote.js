@@ -1,5 +1,5 @@
 // The ballot: one question, pictures or answers without their names, and the result at the end.
-import { drawResult, say } from "./bars.js";
+import { drawResult, question, say } from "./bars.js";
 import { el } from "./dom.js";
 
 const LOOK_MS = 4000;
@@ -158,11 +158,6 @@ function stage(item) {
   return kept;
 }
 
-function question() {
-  const key = data.question === "reference" ? "vote.which_reference" : "vote.which_prefer";
-  return say(key + (data.pictures ? "_picture" : "_answer"));
-}
-
 function head() {
   const total = data.items.length;
   const bar = data.items.map((item, number) =>
@@ -172,7 +167,7 @@ function head() {
     "header",
     { class: "v-head" },
     el("div", { class: "v-progress", "aria-hidden": "true" }, bar),
-    place < total ? el("h1", {}, question()) : "",
+    place < total ? el("h1", {}, question(data)) : "",
     place < total ? el("p", { class: "v-prompt" }, el("b", {}, `${place + 1}/${total}`), " ", data.items[place].prompt) : "",
   );
 }
