@@ -183,6 +183,14 @@ class Code(Name):
     SERVER_NOT_RUNNING = auto()
     SERVER_WITHOUT_STUDIO = auto()
     CHAT_IMAGE_REFUSED = auto()
+    # blind votes
+    POLL_NOT_FOUND = auto()
+    POLL_VARIANTS_INVALID = auto()
+    POLL_EMPTY = auto()
+    POLL_FULL = auto()
+    VOTE_INVALID = auto()
+    VOTES_TOO_FAST = auto()
+    VOTING_CLOSED = auto()
     # the machine
     OUT_OF_MEMORY = auto()
     MODEL_TOO_LARGE = auto()

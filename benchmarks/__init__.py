@@ -18,6 +18,7 @@ NAMES = (
     "chat",
     "quantize",
     "compare",
+    "votes",
 )
 
 

@@ -19,6 +19,7 @@ from backend.errors import Code, StudioError
 VISITOR_COOKIE = "studio_visitor"
 VISITOR = re.compile(r"[0-9a-f]{32}")
 PAGE_HEADER = "x-studio-page"
+YEAR_S = 365 * 24 * 3600
 
 
 def new_visitor() -> str:
@@ -29,6 +30,11 @@ def new_visitor() -> str:
 def visitor_of(cookies: Mapping[str, str]) -> str | None:
     visitor = cookies.get(VISITOR_COOKIE, "")
     return visitor if VISITOR.fullmatch(visitor) else None
+
+
+def visitor_cookie(visitor: str) -> str:
+    """The header that gives a browser its cookie."""
+    return f"{VISITOR_COOKIE}={visitor}; Path=/; Max-Age={YEAR_S}; HttpOnly; SameSite=Lax"
 
 
 def http_request(event: gr.Request) -> Request:
@@ -72,6 +78,18 @@ def page_owner(request: Request) -> str:
         return f"user:{user}"
     visitor = visitor_of(request.cookies)
     if visitor is None:
+        raise StudioError(Code.ACCESS_DENIED)
+    return f"visitor:{visitor}"
+
+
+def voter_of(request: Request) -> str:
+    """Who votes: a browser known by its cookie, signed in or not. The code of a vote is all the
+    permission that voting takes, so that an audience needs no accounts.
+
+    Raises StudioError ACCESS_DENIED as `page_owner` does, but for signing in.
+    """
+    visitor = visitor_of(request.cookies)
+    if visitor is None or (request.method != "GET" and PAGE_HEADER not in request.headers):
         raise StudioError(Code.ACCESS_DENIED)
     return f"visitor:{visitor}"
 

@@ -26,10 +26,12 @@ from ui.live import live_routes
 from ui.onnx_routes import onnx_routes
 from ui.page import build_page
 from ui.parts.error_card import error_card
+from ui.present_routes import present_routes
 from ui.quantize_result_routes import quantize_result_routes
 from ui.quantize_routes import quantize_routes
 from ui.server_routes import server_routes
 from ui.theme import studio_theme
+from ui.vote_routes import vote_routes
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -54,6 +56,10 @@ STATUS_OF = {
     Code.JOB_NOT_RETRYABLE: 409,
     Code.JOB_STILL_RUNNING: 409,
     Code.MODEL_IN_USE: 409,
+    Code.POLL_NOT_FOUND: 404,
+    Code.VOTING_CLOSED: 409,
+    Code.POLL_FULL: 409,
+    Code.VOTES_TOO_FAST: 429,
     Code.TOO_MANY_WAITING: 429,
 }
 
@@ -94,6 +100,8 @@ def create_app(studio: "Studio") -> FastAPI:
     app.include_router(compare_routes(studio))
     app.include_router(quantize_result_routes(studio))
     app.include_router(quantize_routes(studio))
+    app.include_router(vote_routes(studio, stamp))
+    app.include_router(present_routes(studio, stamp))
     app.include_router(file_routes(studio, keys))
     return _mount_gradio(app, studio, keys)
 

@@ -9,17 +9,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.language import catalogue
-from ui.access import VISITOR_COOKIE, new_visitor, visitor_of
+from ui.access import new_visitor, visitor_cookie, visitor_of
 from ui.i18n import language_of
 
 THEME_COOKIE = "studio_theme"
 THEMES = ("system", "light", "dark")
 STYLES = (
     *("tokens", "frame", "controls", "stage", "side", "engines", "inspect", "onnx", "servers"),
-    *("chat", "quantize", "quantize-result", "compare", "compare-stage", "compare-page"),
+    *("chat", "quantize", "quantize-result", "compare", "compare-stage", "compare-page", "poll"),
 )
 SCRIPT_TEXTS = "script."
-YEAR_S = 365 * 24 * 3600
 
 
 def theme_of(request: Request) -> str:
@@ -89,11 +88,7 @@ class DocumentMiddleware:
             headers["cache-control"] = "no-store"
             headers["vary"] = "Cookie, Accept-Language"
             if visitor_of(request.cookies) is None:
-                headers.append(
-                    "set-cookie",
-                    f"{VISITOR_COOKIE}={new_visitor()}; Path=/; Max-Age={YEAR_S}; "
-                    "HttpOnly; SameSite=Lax",
-                )
+                headers.append("set-cookie", visitor_cookie(new_visitor()))
             await send(start)
             await send({"type": "http.response.body", "body": whole})
 

@@ -109,7 +109,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             help="startup, first_token, latency, cancel, overhead, loop, viewers, page, "
-            "precisions, chat, quantize, compare"
+            "precisions, chat, quantize, compare, votes"
         ),
     ] = None,
     as_json: Json = False,

@@ -192,6 +192,8 @@ from backend.contracts.storage import (
     StorageKind,
 )
 from backend.contracts.votes import (
+    Poll,
+    PolledVariant,
     VoteItem,
     VoteQuestion,
     VoteResult,
@@ -303,6 +305,8 @@ __all__ = [
     "PictureReport",
     "PicturesView",
     "PlannedEngine",
+    "Poll",
+    "PolledVariant",
     "Precision",
     "PromptProgress",
     "PushRequest",

@@ -42,3 +42,32 @@ class VoteResult(Contract):
     """What guessing would give each: one over the number of options."""
     shares: tuple[VoteShare, ...]
     open: bool
+
+
+class PolledVariant(Contract):
+    """What is put to the vote, as its result names it."""
+
+    variant: int
+    key: str
+    """`model/precision/runtime`, or `model/server`."""
+    simulated: bool = False
+
+
+class Poll(Contract):
+    """A blind vote on one report."""
+
+    code: str
+    """What voters type or scan: it alone is the permission to vote."""
+    report: str
+    question: VoteQuestion
+    variants: tuple[PolledVariant, ...]
+    """Two or more; their order is that of the report."""
+    reference: int
+    """Place of the report's reference among its variants."""
+    pictures: bool
+    """Else answers."""
+    items: int
+    early: bool
+    """Whether who has voted on everything sees the result before the vote is closed."""
+    open: bool
+    opened_at: float

@@ -22,10 +22,12 @@ from backend.studio.machine import Machine, studio_version
 from backend.studio.models import Models
 from backend.studio.networks import Networks
 from backend.studio.pictures import Pictures, random_seed
+from backend.studio.presentations import Presentations
 from backend.studio.quantize import Quantize
 from backend.studio.quantize_images import QuantizeImages
 from backend.studio.results import Results
 from backend.studio.serving import Serving
+from backend.studio.votes import Votes
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -63,6 +65,10 @@ class Studio:
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
         self.compare_prompts = ComparePrompts(self.desk)
+        self.votes = Votes(self.desk, self.compare)
+        self.presentations = Presentations(
+            self.desk, self.jobs, self.compare, self.compare_text, self.votes
+        )
         self.machine = Machine(self.desk)
 
     def close(self) -> None:
