@@ -17,6 +17,7 @@ from backend.commands import (
     quantize,
     results,
     storage,
+    visitors,
 )
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ app.add_typer(engines.app, name="engine")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(chat.app, name="servers")
 app.add_typer(results.app, name="results")
+app.add_typer(visitors.app, name="visitors")
 
 
 @app.command(hidden=True)

@@ -120,6 +120,7 @@ listenForActions({
     ...chatActions,
     ...resultActions,
     ...quantizeActions,
+    "visitors-reset": () => act("visitors/reset"),
   },
 });
 listenForDrops({ applySettings, notice: tell, elsewhere: (files) => chatTakes(files) || quantizeTakes(files) });

@@ -10,7 +10,7 @@ from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
 from backend.studio.conversations import Conversations
-from backend.studio.desk import Desk
+from backend.studio.desk import GUEST, Desk, is_guest
 from backend.studio.disk import Disk
 from backend.studio.engines import Engines
 from backend.studio.jobs import Jobs
@@ -22,12 +22,15 @@ from backend.studio.quantize import Quantize
 from backend.studio.quantize_images import QuantizeImages
 from backend.studio.results import Results
 from backend.studio.serving import Serving
+from backend.studio.visitors import Visitors
 
 __all__ = [
+    "GUEST",
     "MAX_CHARACTERS",
     "MAX_SEED",
     "SERVER_TITLES",
     "Studio",
+    "is_guest",
     "part_name",
     "random_seed",
     "sampling_ranges",
@@ -56,6 +59,7 @@ class Studio:
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
         self.machine = Machine(self.desk)
+        self.visitors = Visitors(self.desk, self.jobs, self.chat)
 
     def close(self) -> None:
         self.chat.close()
