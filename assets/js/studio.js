@@ -96,7 +96,8 @@ onNews((before, drawn) => {
     chatChanged();
   }
   if (drawn.includes("status")) {
-    const resident = [...document.querySelectorAll("#status .s-chip")].map((chip) => chip.dataset.key);
+    const chips = [...document.querySelectorAll("#status .s-chip")];
+    const resident = chips.map(({ dataset: { key, phase = "" } }) => `${key} ${phase}`);
     if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) {
       loadModels();
       enginesChanged();
