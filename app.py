@@ -19,6 +19,7 @@ from backend.commands import (
     quantize,
     results,
     storage,
+    visitors,
 )
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(chat.app, name="servers")
 app.add_typer(results.app, name="results")
 app.add_typer(comparisons.app, name="comparisons")
+app.add_typer(visitors.app, name="visitors")
 
 
 @app.command(hidden=True)

@@ -207,6 +207,7 @@ class Code(Name):
     SETTING_UNKNOWN = auto()
     SETTING_INVALID = auto()
     ACCESS_DENIED = auto()
+    VISITORS_LOCKED = auto()
     INTERNAL = auto()
 
 

@@ -30,11 +30,16 @@ class Settings(BaseModel):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("spark-studio")))
     """Everything that the studio writes lives below this folder."""
     host: str = "127.0.0.1"
-    """Address to listen on; anything but loopback needs `auth`."""
+    """Address to listen on; anything but loopback needs `auth` or `visitors`."""
     port: int = Field(default=7860, ge=0, le=65535)
     """Port of the page; 0 takes a free one."""
     auth: Path | None = None
     """File of `name:password` lines; who is not in it does not get in."""
+    visitors: bool = False
+    """Who comes may make pictures, chat and vote, and nothing else; the host opens the host link,
+    which the start prints."""
+    visitor_waiting_jobs: int = Field(default=3, ge=1)
+    """Jobs that one visitor may have waiting."""
     database_url: str = ""
     """Postgres, as `postgresql://user@host/name`; empty is SQLite in the home folder."""
     models: tuple[Path, ...] = ()

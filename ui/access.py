@@ -9,17 +9,23 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 import gradio as gr
 from fastapi import Request
 
 from backend.errors import Code, StudioError
+from backend.studio import GUEST
 
 VISITOR_COOKIE = "studio_visitor"
 VISITOR = re.compile(r"[0-9a-f]{32}")
 PAGE_HEADER = "x-studio-page"
 YEAR_S = 365 * 24 * 3600
+VISITOR_MARK = "studio_by_visitor"
+"""In the scope of a request that `ui.visitors` found to be a visitor's."""
+details_shown = ContextVar("details_shown", default=True)
+"""Whether who asks may see all that is known of a failure, paths and logs included."""
 
 
 def new_visitor() -> str:
@@ -43,14 +49,22 @@ def http_request(event: gr.Request) -> Request:
     return event.request
 
 
+def by_visitor(request: Request) -> bool:
+    """Whether a visitor asks, in visitors mode."""
+    return bool(request.scope.get(VISITOR_MARK))
+
+
 def owner_of(request: gr.Request) -> str:
     """The owner of what a Gradio event or API call makes."""
+    http = http_request(request)
+    visitor = visitor_of(http.cookies)
     if request.username:
-        return f"user:{request.username}"
-    visitor = visitor_of(http_request(request).cookies)
-    if visitor:
-        return f"visitor:{visitor}"
-    return f"session:{request.session_hash or new_visitor()}"
+        owner = f"user:{request.username}"
+    elif visitor:
+        owner = f"visitor:{visitor}"
+    else:
+        owner = f"session:{request.session_hash or new_visitor()}"
+    return _apart(http, owner)
 
 
 def signed_in(request: Request) -> str | None:
@@ -75,11 +89,16 @@ def page_owner(request: Request) -> str:
     if request.method != "GET" and PAGE_HEADER not in request.headers:
         raise StudioError(Code.ACCESS_DENIED)
     if user:
-        return f"user:{user}"
+        return _apart(request, f"user:{user}")
     visitor = visitor_of(request.cookies)
     if visitor is None:
         raise StudioError(Code.ACCESS_DENIED)
-    return f"visitor:{visitor}"
+    return _apart(request, f"visitor:{visitor}")
+
+
+def _apart(request: Request, owner: str) -> str:
+    """What somebody makes as a visitor is apart from what they make otherwise."""
+    return GUEST + owner if by_visitor(request) else owner
 
 
 def voter_of(request: Request) -> str:

@@ -31,6 +31,7 @@ from ui.quantize_result_routes import quantize_result_routes
 from ui.quantize_routes import quantize_routes
 from ui.server_routes import server_routes
 from ui.theme import studio_theme
+from ui.visitors import VisitorsGate, visitors_routes
 from ui.vote_routes import vote_routes
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ QUEUE_LOOK_S = 0.01
 from an idle machine."""
 STATUS_OF = {
     Code.ACCESS_DENIED: 403,
+    Code.VISITORS_LOCKED: 403,
     Code.JOB_NOT_FOUND: 404,
     Code.CONVERSATION_NOT_FOUND: 404,
     Code.TURN_NOT_FOUND: 404,
@@ -79,6 +81,10 @@ def create_app(studio: "Studio") -> FastAPI:
     keys = FileKeys(studio.settings.home)
     app = FastAPI(title="Spark Studio", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(DocumentMiddleware, stamp=stamp)
+    if studio.settings.visitors:
+        mark = studio.visitors.host_mark()
+        app.add_middleware(VisitorsGate, host_mark=mark, refuse=_answer_error)
+        app.include_router(visitors_routes(studio))
     app.add_exception_handler(StudioError, _answer_error)  # type: ignore[arg-type]
 
     @app.get("/healthz")

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from backend.errors import Code, StudioError
+from backend.studio import is_guest
 from ui.access import page_owner
 from ui.chat_sides import Asking, Outside, settled, side_of, whole, with_twin
 from ui.chat_stream import answer_events
@@ -61,9 +62,9 @@ def _looking(router: APIRouter, studio: "Studio") -> None:
 
     @router.get("/pickers")
     async def read_pickers(request: Request) -> dict[str, Any]:
-        page_owner(request)
+        guest = is_guest(page_owner(request))
         servers = await run_in_threadpool(studio.chat.servers)
-        return pickers(servers, await outside.known(), language_of(request))
+        return pickers(servers, await outside.known(), language_of(request), guest)
 
     @router.get("/conversations")
     def read_list(

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.language import catalogue
-from ui.access import new_visitor, visitor_cookie, visitor_of
+from ui.access import by_visitor, new_visitor, visitor_cookie, visitor_of
 from ui.i18n import language_of
 
 THEME_COOKIE = "studio_theme"
@@ -17,6 +17,7 @@ THEMES = ("system", "light", "dark")
 STYLES = (
     *("tokens", "frame", "controls", "stage", "side", "engines", "inspect", "onnx", "servers"),
     *("chat", "quantize", "quantize-result", "compare", "compare-stage", "compare-page", "poll"),
+    "visitors",
 )
 SCRIPT_TEXTS = "script."
 
@@ -26,14 +27,15 @@ def theme_of(request: Request) -> str:
     return theme if theme in THEMES else THEMES[0]
 
 
-def head(language: str, theme: str, stamp: str) -> str:
+def head(language: str, theme: str, stamp: str, visitor: bool) -> str:
     """What goes first into `<head>`; `stamp` makes the addresses change with the files."""
     texts = {
         key.removeprefix(SCRIPT_TEXTS): value
         for key, value in catalogue(language).items()
         if key.startswith(SCRIPT_TEXTS)
     }
-    boot = json.dumps({"language": language, "theme": theme, "texts": texts})
+    known = {"language": language, "theme": theme, "visitor": visitor, "texts": texts}
+    boot = json.dumps(known)
     boot = boot.replace("<", "\\u003c")
     static = f"studio/static/{stamp}"
     styles = "".join(f'<link rel="stylesheet" href="/{static}/css/{name}.css">' for name in STYLES)
@@ -46,13 +48,13 @@ def head(language: str, theme: str, stamp: str) -> str:
     )
 
 
-def dress(document: str, language: str, theme: str, stamp: str) -> str:
+def dress(document: str, language: str, theme: str, stamp: str, visitor: bool) -> str:
     """Gradio's document in our language and theme, with our head."""
     mode = "" if theme == "system" else f' theme_mode="{theme}"'
     first = '<meta charset="utf-8" />'
     return (
         document.replace('lang="en"', f'lang="{escape(language)}"', 1)
-        .replace(first, first + head(language, theme, stamp), 1)
+        .replace(first, first + head(language, theme, stamp, visitor), 1)
         .replace("<gradio-app\n", f"<gradio-app{mode}\n", 1)
     )
 
@@ -82,7 +84,8 @@ class DocumentMiddleware:
             body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            whole = dress(body.decode(), language, theme, self.stamp).encode()
+            visitor = by_visitor(request)
+            whole = dress(body.decode(), language, theme, self.stamp, visitor).encode()
             headers = MutableHeaders(raw=start["headers"])
             headers["content-length"] = str(len(whole))
             headers["cache-control"] = "no-store"

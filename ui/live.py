@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from backend.contracts import JobKind, JobSnapshot, JobState
 from backend.errors import Code, StudioError
+from backend.studio import is_guest
 from ui.access import page_owner
 from ui.document import theme_of
 from ui.i18n import language_of
@@ -29,6 +30,7 @@ from ui.parts.server_card import server_cards
 from ui.parts.stage import stage
 from ui.parts.start import models_state
 from ui.parts.status_bar import choices, status_bar
+from ui.parts.visitors import host_menu, visitors_line
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -72,20 +74,17 @@ def live_state(
     """All that the page draws by itself, less what the viewer already has."""
     live = studio.jobs.live(owner)
     job = viewed_job(studio, owner, live, viewer)
+    guest = is_guest(owner)
     parts = {
-        "status": status_bar(studio.machine.status(), language),
+        "status": status_bar(studio.machine.status(), language, guest),
         "choices": choices(language, theme),
-        "queue": queue_panel(studio.jobs.queue(owner), language),
+        "queue": queue_panel(studio.jobs.queue(owner), language, guest),
         "stage": stage(job, language, time.time()) if job else "",
-        "engine-jobs": engine_jobs(
-            _engine_jobs(studio, owner, live, viewer), language, time.time()
-        ),
-        "quantize-run": _quantised(studio, owner, live, viewer, language),
-        "compare-run": run_card(_compared(studio, owner, viewer), language, time.time()),
-        "servers": server_cards(
-            studio.serving.servers(), _server_jobs(studio, owner, live), language, time.time()
-        ),
     }
+    if guest:
+        parts["visitors"] = visitors_line(language)
+    else:
+        parts |= _host_parts(studio, owner, language, live, viewer)
     marks = {name: f"{crc32(html.encode()):x}" for name, html in parts.items()}
     seen = set(viewer.seen.split(","))
     return {
@@ -96,6 +95,28 @@ def live_state(
         "marks": marks,
         "parts": {name: parts[name] for name in parts if f"{name}.{marks[name]}" not in seen},
     }
+
+
+def _host_parts(
+    studio: "Studio",
+    owner: str,
+    language: str,
+    live: tuple[JobSnapshot, ...],
+    viewer: Viewer,
+) -> dict[str, str]:
+    """What visitors do not see."""
+    now = time.time()
+    parts = {
+        "engine-jobs": engine_jobs(_engine_jobs(studio, owner, live, viewer), language, now),
+        "quantize-run": _quantised(studio, owner, live, viewer, language),
+        "compare-run": run_card(_compared(studio, owner, viewer), language, now),
+        "servers": server_cards(
+            studio.serving.servers(), _server_jobs(studio, owner, live), language, now
+        ),
+    }
+    if studio.settings.visitors:
+        parts["host"] = host_menu(studio.visitors.made(), studio.visitors.addresses(), language)
+    return parts
 
 
 def viewed_job(
@@ -190,8 +211,8 @@ def live_routes(studio: "Studio") -> APIRouter:
 
     @router.get("/models")
     def read_models(request: Request) -> dict[str, Any]:
-        page_owner(request)
-        return models_state(studio.models.all(), language_of(request))
+        guest = is_guest(page_owner(request))
+        return models_state(studio.models.all(), language_of(request), guest)
 
     @router.get("/history")
     def read_history(request: Request, search: str = "", limit: int = 30) -> dict[str, str]:

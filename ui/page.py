@@ -12,14 +12,16 @@ from ui.tabs.compare import compare_tab
 from ui.tabs.engines import engines_tab
 from ui.tabs.images import images_tab
 from ui.tabs.quantize import quantize_tab
+from ui.visitors import Page
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
 BAR = (
     '<header class="s-header"><a class="s-brand" href="/">Spark Studio</a>'
-    '<div id="status" class="s-status"></div><span id="connection" role="status"></span>'
-    '<div id="choices" class="s-choices"></div></header>'
+    '<div id="status" class="s-status"></div><div id="host"></div>'
+    '<span id="connection" role="status"></span>'
+    '<div id="choices" class="s-choices"></div></header><div id="visitors"></div>'
 )
 SIDE = (
     '<aside class="s-side" id="side"><div id="queue"></div>'
@@ -31,7 +33,7 @@ SIDE = (
 
 def build_page(studio: "Studio", keys: FileKeys) -> gr.Blocks:
     """The whole page; its live parts are drawn by `assets/js` from `ui.live`."""
-    page = gr.Blocks(title="Spark Studio", analytics_enabled=False, fill_width=True)
+    page = Page(title="Spark Studio", analytics_enabled=False, fill_width=True)
     with page:
         gr.HTML(BAR, elem_id="bar", apply_default_css=False, js_on_load=None)
         with gr.Row(elem_id="frame"):

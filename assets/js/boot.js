@@ -1,6 +1,7 @@
 // Runs before anything is drawn: the theme, and the language that Gradio's own texts follow.
 (() => {
-  const { language, theme } = window.studioBoot;
+  const { language, theme, visitor } = window.studioBoot;
+  document.documentElement.toggleAttribute("data-visitor", visitor);
   Object.defineProperty(navigator, "language", { get: () => language });
   const system = matchMedia("(prefers-color-scheme: dark)");
 

@@ -13,7 +13,8 @@ export async function drawOffer(variant) {
     ({ value }) => value === variant,
   );
   const state = input?.closest("label").dataset.state ?? "ready";
-  const needed = state === "buildable" || state === "downloadable";
+  const offered = state === "buildable" || state === "downloadable";
+  const needed = offered && !window.studioBoot.visitor;
   const { html } = needed ? await get("engines/offer", { key: variant }) : { html: "" };
   if (mine !== turn) return;
   target.innerHTML = html;

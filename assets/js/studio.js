@@ -99,7 +99,7 @@ onNews((before, drawn) => {
   }
   if (drawn.includes("status")) {
     const resident = [...document.querySelectorAll("#status .s-chip")].map(
-      ({ dataset }) => dataset.key + ("busy" in dataset ? " busy" : ""),
+      ({ dataset: { key, phase = "", busy } }) => `${key} ${phase} ${busy !== undefined}`,
     );
     if (loadModels.seen !== undefined && loadModels.seen !== resident.join()) {
       loadModels();
@@ -125,6 +125,7 @@ listenForActions({
     ...resultActions,
     ...quantizeActions,
     ...compareActions,
+    "visitors-reset": () => act("visitors/reset"),
   },
 });
 listenForDrops({

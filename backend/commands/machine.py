@@ -24,18 +24,28 @@ def serve(
     auth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Lines of name:password.")
     ] = None,
+    visitors: Annotated[
+        bool | None,
+        typer.Option("--visitors", help="Lock everything but pictures, chat and votes."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start the studio: the page, and a worker for each GPU."""
     from backend.hardware.gpu import visible_gpus
 
     with failing_plainly(as_json):
-        settings = load_settings(host=host, port=port, auth=auth)
-        if settings.host not in LOOPBACK and settings.auth is None:
+        settings = load_settings(host=host, port=port, auth=auth, visitors=visitors)
+        locked = settings.auth is not None or settings.visitors
+        if settings.host not in LOOPBACK and not locked:
             raise StudioError(Code.ADDRESS_NOT_LOCAL, host=settings.host)
         _check_auth_file(settings)
         listener = listen(settings.host, settings.port)
-        os.environ |= _as_environment(settings) | {PREFIX + "PORT": str(listener.getsockname()[1])}
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        os.environ |= _as_environment(settings)
+        if settings.visitors:
+            from backend.commands.visitors import words
+
+            print(words(settings), flush=True)
         descriptor = listener.fileno()
         door = [sys.executable, str(ROOT / "app.py"), "web", str(descriptor)]
         web = Charge("web", door, inherited=(descriptor,))
@@ -60,7 +70,9 @@ def _check_auth_file(settings: Settings) -> None:
 
 def _as_environment(settings: Settings) -> dict[str, str]:
     """What the processes of the studio must agree on, whoever set it."""
-    given = {"HOME": str(settings.home), "HOST": settings.host}
+    given = {"HOME": str(settings.home), "HOST": settings.host, "PORT": str(settings.port)}
+    if settings.visitors:
+        given["VISITORS"] = "true"
     if settings.auth is not None:
         given["AUTH"] = str(settings.auth.absolute())
     return {PREFIX + name: value for name, value in given.items()}

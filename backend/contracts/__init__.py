@@ -191,6 +191,7 @@ from backend.contracts.storage import (
     StorageItem,
     StorageKind,
 )
+from backend.contracts.visitors import VisitorsMade, VisitorsReset
 from backend.contracts.votes import (
     Poll,
     PolledVariant,
@@ -371,6 +372,8 @@ __all__ = [
     "VariantState",
     "VerifyRequest",
     "VerifyResult",
+    "VisitorsMade",
+    "VisitorsReset",
     "VoteItem",
     "VoteQuestion",
     "VoteResult",

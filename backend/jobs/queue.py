@@ -1,5 +1,6 @@
 """The asking side of the queue: submit, cancel, retry."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -41,7 +42,10 @@ QUEUE_OF = {
     JobKind.COMPARE_TEXT: COMPARING,
 }
 PRIORITY_OF = dict.fromkeys(JobKind, 10) | {JobKind.VERIFY: 5, JobKind.LOOK: 5}
-"""Lower starts first; first come, first served within one priority."""
+"""Lower starts first; first come, first served within one priority. On the interactive queue a
+job's round comes with it, see `JobQueue._priority`."""
+ROUNDS = 10**8
+"""More than one database will ever count. DBOS takes priorities up to 2^31 - 1."""
 MAX_KILLS = 2
 
 WAITING = jobs.c.state == str(JobState.QUEUED)
@@ -70,6 +74,7 @@ class JobQueue:
             serializer=JsonSerializer(),
             application_name=APPLICATION,
         )
+        self._taking_place = threading.Lock()
 
     def close(self) -> None:
         self.client.destroy()
@@ -77,18 +82,47 @@ class JobQueue:
     def submit(self, row: JobRow, max_waiting: int, after: str | None = None) -> str:
         """Queue a new job; its id. With `after` it takes its place in the queue only when that job
         has succeeded, and fails when it has not. Raises StudioError TOO_MANY_WAITING."""
-        if self.store.count(WAITING, jobs.c.owner == row.owner) >= max_waiting:
-            raise StudioError(Code.TOO_MANY_WAITING, limit=max_waiting)
-        with self.store.engine.begin() as connection:
-            self.store.insert(connection, row)
+        with self._taking_place:
+            self._check_room(row.owner, max_waiting)
             if after is None:
-                self._enqueue(connection, row)
-            else:
-                connection.execute(sa.insert(chains).values(job=row.id, after=after))
+                row = replace(row, priority=self._priority(row))
+            with self.store.engine.begin() as connection:
+                self.store.insert(connection, row)
+                if after is None:
+                    self._enqueue(connection, row)
+                else:
+                    connection.execute(sa.insert(chains).values(job=row.id, after=after))
         return row.id
 
+    def _check_room(self, owner: str, max_waiting: int) -> None:
+        if self.store.count(WAITING, jobs.c.owner == owner) >= max_waiting:
+            raise StudioError(Code.TOO_MANY_WAITING, limit=max_waiting)
+
+    def _priority(self, row: JobRow) -> int:
+        """By which a job that enters its queue now is started: its kind's, and on the interactive
+        queue its round, so that owners take turns however many jobs each has waiting.
+
+        Start-time fair queueing with jobs of equal cost (Goyal, Vin, Cheng 1996, SIGCOMM): a job's
+        round is the one after its owner's last job, but not before the round that runs now. So who
+        waits with ten jobs stands between nobody and their first, and who comes with one after the
+        other passes nobody by.
+        """
+        kind = PRIORITY_OF[row.kind]
+        if row.queue != INTERACTIVE:
+            return kind
+        first = kind * ROUNDS
+        among = (jobs.c.queue == row.queue, jobs.c.priority.between(first, first + ROUNDS - 1))
+        started = jobs.c.started_at.is_not(None)
+        now = self.store.highest_priority(*among, RUNNING)
+        if now is None:
+            now = self.store.highest_priority(*among, started)
+        mine = (jobs.c.owner == row.owner, sa.or_(LIVE, started))
+        own = self.store.highest_priority(*among, *mine)
+        return max(first, now or 0, (own or 0) + 1)
+
     def release(self) -> None:
-        """Let jobs whose time has come into their queue, and fail those whose never will.
+        """Let jobs whose time has come into their queue, as if they came now, and fail those whose
+        never will.
 
         Called once a second by every worker; a job is taken by one of them, whichever is first.
         """
@@ -97,12 +131,15 @@ class JobQueue:
             if before is not None and before.state.is_live:
                 continue
             row = self.store.find(job_id)
+            priority = self._priority(row) if row is not None else 0
             with self.store.engine.begin() as connection:
                 taken = connection.execute(sa.delete(chains).where(chains.c.job == job_id))
                 if taken.rowcount == 0 or row is None or row.state is not JobState.QUEUED:
                     continue
                 if before is not None and before.state is JobState.SUCCEEDED:
-                    self._enqueue(connection, row)
+                    placed = sa.update(jobs).where(jobs.c.id == job_id).values(priority=priority)
+                    connection.execute(placed)
+                    self._enqueue(connection, replace(row, priority=priority))
                 else:
                     error = _never(before)
                     ended = {"finished_at": time.time(), "error": error}
@@ -122,19 +159,23 @@ class JobQueue:
         else:
             raise StudioError(Code.JOB_NOT_CANCELLABLE)
 
-    def retry(self, row: JobRow) -> None:
-        """Queue an ended job again, under the same id.
+    def retry(self, row: JobRow, max_waiting: int) -> None:
+        """Queue an ended job again, under the same id, as if it came now.
 
-        Raises StudioError JOB_NOT_RETRYABLE, or JOB_KEEPS_CRASHING after `MAX_KILLS` workers.
+        Raises StudioError JOB_NOT_RETRYABLE, JOB_KEEPS_CRASHING after `MAX_KILLS` workers, or
+        TOO_MANY_WAITING.
         """
         if row.kills >= MAX_KILLS:
             raise StudioError(Code.JOB_KEEPS_CRASHING, count=row.kills)
-        if not self.requeue(row):
-            raise StudioError(Code.JOB_NOT_RETRYABLE, state=str(row.state))
+        with self._taking_place:
+            self._check_room(row.owner, max_waiting)
+            if not self.requeue(replace(row, priority=self._priority(row))):
+                raise StudioError(Code.JOB_NOT_RETRYABLE, state=str(row.state))
 
     def requeue(self, row: JobRow) -> bool:
-        """Make the job's next attempt wait in its queue; whether it could."""
+        """Make the job's next attempt wait in its queue, at the place it had; whether it could."""
         again = {
+            "priority": row.priority,
             "attempt": row.attempt + 1,
             "queued_at": time.time(),
             "started_at": None,

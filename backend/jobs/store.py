@@ -211,6 +211,11 @@ class Store:
         with self.engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def highest_priority(self, *conditions: sa.ColumnElement[bool]) -> int | None:
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.select(sa.func.max(jobs.c.priority)).where(*conditions))
+            return found.scalar()
+
     def move(
         self,
         job_id: str,

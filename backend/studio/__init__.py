@@ -14,7 +14,7 @@ from backend.studio.compare import Comparisons
 from backend.studio.compare_prompts import ComparePrompts
 from backend.studio.compare_text import CompareText
 from backend.studio.conversations import Conversations
-from backend.studio.desk import Desk
+from backend.studio.desk import GUEST, Desk, is_guest
 from backend.studio.disk import Disk
 from backend.studio.engines import Engines
 from backend.studio.jobs import Jobs
@@ -27,13 +27,16 @@ from backend.studio.quantize import Quantize
 from backend.studio.quantize_images import QuantizeImages
 from backend.studio.results import Results
 from backend.studio.serving import Serving
+from backend.studio.visitors import Visitors
 from backend.studio.votes import Votes
 
 __all__ = [
+    "GUEST",
     "MAX_CHARACTERS",
     "MAX_SEED",
     "SERVER_TITLES",
     "Studio",
+    "is_guest",
     "part_name",
     "random_seed",
     "sampling_ranges",
@@ -70,6 +73,7 @@ class Studio:
             self.desk, self.jobs, self.compare, self.compare_text, self.votes
         )
         self.machine = Machine(self.desk)
+        self.visitors = Visitors(self.desk, self.jobs, self.chat)
 
     def close(self) -> None:
         self.chat.close()

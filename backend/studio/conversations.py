@@ -25,7 +25,7 @@ from backend.contracts import (
 )
 from backend.errors import Code, StudioError
 from backend.studio.chat import Chat
-from backend.studio.desk import LOCAL, Desk
+from backend.studio.desk import GUEST, LOCAL, Desk, is_guest
 
 OUTSIDE_FRESH_S = 60.0
 SESSION_S = 86_400.0
@@ -83,6 +83,7 @@ class Conversations(Chat):
         """A new one; with `beside` two that are asked the same, of which this is the first."""
         self._writer.warm_up()
         sides = self._new_sides(owner, [settings, beside] if beside else [settings])
+        _check_guest(owner, sides)
         self._kept.add([side.row for side in sides])
         return self._reader.conversation(sides[0])
 
@@ -117,6 +118,10 @@ class Conversations(Chat):
             if draft := self._writer.draft(turn):
                 draft.stop.request()
         self._kept.delete(conversations.c.id.in_([side.id for side in sides]))
+
+    def delete_of_guests(self) -> int:
+        """All that visitors had; how many. What is being written in them ends within a second."""
+        return self._kept.delete(conversations.c.owner.startswith(GUEST))
 
     def choose(self, conversation: str, owner: str | None, turn: str) -> Conversation:
         """Show this version of a message, and what follows it."""
@@ -163,23 +168,24 @@ class Conversations(Chat):
         """Ask, on each side, and begin to write the answers; `instead_of` a question, as another
         version of it; with `settings`, in this way from now on; in a new conversation where none is
         named. Nothing is kept of what cannot be asked. The sides as they are then: the last turn of
-        each is the answer.
+        each is the answer. A visitor has one answer written at a time, of one server.
 
-        Raises StudioError ANSWER_BEING_WRITTEN, CHAT_IMAGE_REFUSED, and as `Router.routes` and
-        `fitted` do.
+        Raises StudioError ANSWER_BEING_WRITTEN, CHAT_IMAGE_REFUSED, VISITORS_LOCKED, and as
+        `Router.routes` and `fitted` do.
         """
         if conversation:
             sides = self._settled(conversation, owner, settings)
         else:
             sides = self._new_sides(owner, settings)
-        return self._talk.say(sides, text, images, instead_of)
+        _check_guest(owner, sides)
+        return self._talk.say(sides, text, images, instead_of, alone=is_guest(owner))
 
     def again(self, conversation: str, owner: str | None, turn: str) -> AnswerNews:
         """Have an answer written anew, or a question answered; other versions stay.
 
         Raises StudioError as `say` does.
         """
-        return self._talk.again(conversation, owner, turn)
+        return self._talk.again(conversation, owner, turn, alone=is_guest(owner))
 
     def stop_answer(self, turn: str, owner: str | None) -> None:
         """End an answer; its server is free at once, or within a second where another process
@@ -254,3 +260,9 @@ class Conversations(Chat):
             known = time.monotonic(), self._writer.run(self.outside())
             self._known_outside = known
         return known[1]
+
+
+def _check_guest(owner: str | None, sides: Sequence[Side]) -> None:
+    """Two servers side by side may have to be started and stopped: not by a visitor."""
+    if is_guest(owner) and len(sides) > 1:
+        raise StudioError(Code.VISITORS_LOCKED)

@@ -1,6 +1,7 @@
 """What the parts of the facade share, and how each of them queues a job."""
 
 from backend.contracts import Contract, JobKind, ResidentModel
+from backend.errors import Code, StudioError
 from backend.hardware import memory
 from backend.hardware.host import host_memory
 from backend.jobs.board import BoardReader
@@ -12,6 +13,14 @@ from backend.settings import Settings
 
 LOCAL = "local"
 """The owner of what the machine's own user asks for at the command line."""
+GUEST = "guest:"
+"""How the owners begin that are visitors of a studio in visitors mode. What they make is nobody
+else's, and goes with a reset."""
+FOR_GUESTS = frozenset({JobKind.GENERATE})
+
+
+def is_guest(owner: str | None) -> bool:
+    return owner is not None and owner.startswith(GUEST)
 
 
 class Desk:
@@ -37,8 +46,10 @@ class Desk:
     ) -> str:
         """Queue a job, after another one has succeeded if `after` names it; its id.
 
-        Raises StudioError TOO_MANY_WAITING.
+        Raises StudioError TOO_MANY_WAITING, and VISITORS_LOCKED for what visitors may not ask for.
         """
+        if is_guest(owner) and kind not in FOR_GUESTS:
+            raise StudioError(Code.VISITORS_LOCKED)
         row = new_job(
             kind=kind,
             queue=queue or QUEUE_OF[kind],
@@ -49,11 +60,16 @@ class Desk:
             request=request.model_dump(mode="json"),
             work=work,
         )
-        self.queue.submit(row, self.settings.max_waiting_jobs, after)
+        self.queue.submit(row, self.most_waiting(owner), after)
         self.board.forget()
         if after is None:
             self.follower.snapshot(row)
         return row.id
+
+    def most_waiting(self, owner: str | None) -> int:
+        """How many jobs the owner may have waiting."""
+        most = self.settings.max_waiting_jobs
+        return min(most, self.settings.visitor_waiting_jobs) if is_guest(owner) else most
 
     def live_job(self, kind: JobKind, request: Contract, owner: str | None) -> str | None:
         """The owner's job that does just this already."""

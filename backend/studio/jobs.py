@@ -59,9 +59,10 @@ class Jobs:
     def retry(self, job_id: str, owner: str | None) -> None:
         """Queue an ended job again under its id.
 
-        Raises StudioError JOB_NOT_RETRYABLE, JOB_KEEPS_CRASHING.
+        Raises StudioError JOB_NOT_RETRYABLE, JOB_KEEPS_CRASHING, TOO_MANY_WAITING.
         """
-        self._desk.queue.retry(self._row(job_id, owner))
+        row = self._row(job_id, owner)
+        self._desk.queue.retry(row, self._desk.most_waiting(row.owner))
         self._desk.board.forget()
 
     def delete(self, job_id: str, owner: str | None) -> None:

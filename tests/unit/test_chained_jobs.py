@@ -52,7 +52,7 @@ def test_pictures_are_in_no_queue_until_the_engines_are_built(chained) -> None:
     release(studio)
     assert f"{pictures}.1" in workflows(studio)
     assert studio.jobs.get(pictures, OWNER).waits_for is None
-    assert studio.jobs.get(pictures, OWNER).position == 1
+    assert studio.jobs.get(pictures, OWNER).position == 2
 
 
 def test_pictures_fail_with_the_reason_when_the_build_does(chained) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from backend.contracts import Contract, GenerateResult, JobSnapshot
 from backend.errors import Code, ErrorInfo, StudioError
-from ui.access import FileKeys, http_request
+from ui.access import FileKeys, by_visitor, http_request
 from ui.files import file_address
 
 R = TypeVar("R", bound=Contract)
@@ -40,8 +40,10 @@ def valid(kind: type[R], values: dict[str, Any]) -> R:
 def job_data(job: JobSnapshot, keys: FileKeys, request: gr.Request) -> dict[str, Any]:
     """A job as the API tells of it.
 
-    `file` is a place on the server, see `without_paths`. `url` can be fetched without a cookie.
+    `file` is a place on the server, see `without_paths`, which visitors are not told. `url` can be
+    fetched without a cookie.
     """
+    visitor = by_visitor(http_request(request))
     result = GenerateResult.model_validate(job.result) if job.result and job.images else None
     base = str(http_request(request).base_url).rstrip("/")
     return {
@@ -59,7 +61,7 @@ def job_data(job: JobSnapshot, keys: FileKeys, request: gr.Request) -> dict[str,
         "request": job.request,
         "images": [
             {
-                "file": image.path,
+                "file": None if visitor else image.path,
                 "url": f"{base}{file_address(job, image)}"
                 f"?key={keys.sign(job.id, Path(image.path).name)}",
                 "seed": image.seed,

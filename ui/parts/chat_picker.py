@@ -18,9 +18,13 @@ NEAR, FULL = 0.8, 0.95
 
 
 def pickers(
-    servers: tuple[ServerStatus, ...], outside: Endpoint | ErrorInfo | None, language: str
+    servers: tuple[ServerStatus, ...],
+    outside: Endpoint | ErrorInfo | None,
+    language: str,
+    guest: bool = False,
 ) -> dict[str, Any]:
-    """The options of a picker, and by a server's key what the page needs to know of it."""
+    """The options of a picker, and by a server's key what the page needs to know of it. A visitor
+    is not offered to start one."""
     live = [one for one in servers if one.phase.is_live]
     known = {
         one.key: _known(one.endpoint, one.phase is ServerPhase.READY, language) for one in live
@@ -41,7 +45,7 @@ def pickers(
         "none": t("chat.picker.none" if ready == 0 else "chat.picker.choose", language),
         "gone": t("chat.picker.gone", language, server="{server}"),
         "unreached": isinstance(outside, ErrorInfo),
-        "empty": empty(ready > 0, live[0].endpoint.model if live else "", language),
+        "empty": empty(ready > 0, live[0].endpoint.model if live else "", language, guest),
     }
 
 
@@ -69,7 +73,7 @@ def _state(one: ServerStatus, language: str) -> str:
     return "" if one.phase is ServerPhase.READY else t("chat.picker.loading", language)
 
 
-def empty(ready: bool, starting: str, language: str) -> str:
+def empty(ready: bool, starting: str, language: str, guest: bool) -> str:
     """What an empty conversation says: what one can ask at once, or how to come to that. `starting`
     names the model of a server that is not ready yet."""
     examples = "".join(
@@ -78,6 +82,8 @@ def empty(ready: bool, starting: str, language: str) -> str:
     )
     if ready:
         said, more = t("chat.empty.ready", language), ""
+    elif guest:
+        said, more = t("visitors.no_server", language), ""
     elif starting:
         said, more = t("chat.empty.starting", language, model=starting), _more("look", language)
     else:

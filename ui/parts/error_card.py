@@ -1,6 +1,7 @@
 """A failure where it happened: what it was, what to do, and all details to copy."""
 
 from backend.errors import ErrorInfo
+from ui.access import details_shown
 from ui.i18n import t
 from ui.parts.markup import button, details, esc, icon
 
@@ -9,7 +10,7 @@ def error_card(
     error: ErrorInfo, language: str, *, title: str = "", key: str = "error", actions: str = ""
 ) -> str:
     """The card of `error`; `actions` are buttons that go with it."""
-    report = f"{error.code}\n{error.message('en')}\n{error.hint('en')}\n\n{error.detail}".strip()
+    report = f"{error.code}\n{error.message('en')}\n{error.hint('en')}\n\n{_detail(error)}".strip()
     fold = details(
         key,
         t("page.error.details", language),
@@ -25,3 +26,7 @@ def error_card(
         f'<div class="s-row">{actions}<code class="s-code">{esc(error.code)}</code></div>'
         f"{fold}</div></section>"
     )
+
+
+def _detail(error: ErrorInfo) -> str:
+    return error.detail if details_shown.get() else ""

@@ -7,17 +7,23 @@ from ui.parts.markup import button, esc
 from ui.parts.metrics_line import variant_name
 
 
-def queue_panel(entries: tuple[QueueEntry, ...], language: str) -> str:
+def queue_panel(entries: tuple[QueueEntry, ...], language: str, guest: bool = False) -> str:
+    """To a visitor, others are no more than their number."""
     heading = t("page.queue.title", language)
     if not entries:
         return (
             f'<section class="s-panel"><h2>{esc(heading)}</h2>'
             f'<p class="s-muted">{esc(t("page.queue.empty", language))}</p></section>'
         )
-    items = "".join(_entry(entry, language) for entry in entries)
+    shown = [entry for entry in entries if entry.mine or not guest]
+    items = "".join(_entry(entry, language) for entry in shown)
+    others = ""
+    if len(shown) < len(entries):
+        words = t("visitors.others", language, count=len(entries) - len(shown))
+        others = f'<p class="s-muted">{esc(words)}</p>'
     return (
         f'<section class="s-panel"><h2>{esc(heading)} <b class="s-count">{len(entries)}</b></h2>'
-        f'<ol class="s-queue">{items}</ol></section>'
+        f'<ol class="s-queue">{items}</ol>{others}</section>'
     )
 
 

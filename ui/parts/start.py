@@ -9,7 +9,7 @@ from ui.parts.metrics_line import variant_name
 from ui.parts.variant_picker import default_variant, variant_key, variant_picker
 
 
-def models_state(models: tuple[Model, ...], language: str) -> dict[str, Any]:
+def models_state(models: tuple[Model, ...], language: str, guest: bool) -> dict[str, Any]:
     """The HTML of the picker, the examples and the empty stage, and each model's limits."""
     chosen = default_variant(models)
     examples = list(dict.fromkeys(prompt for model in models for prompt in model.examples))
@@ -17,7 +17,7 @@ def models_state(models: tuple[Model, ...], language: str) -> dict[str, Any]:
         "variant": chosen,
         "limits": {model.id: model.limits.model_dump() for model in models},
         "parts": {
-            "picker": variant_picker(models, language),
+            "picker": variant_picker(models, language, guest),
             "tools": prompt_tools(examples, language),
             "empty": empty_stage(examples, models, chosen, language),
         },

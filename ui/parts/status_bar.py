@@ -18,8 +18,8 @@ from ui.parts.metrics_line import variant_name
 from ui.parts.server_card import held, label_of, name_of
 
 
-def status_bar(status: StudioStatus, language: str) -> str:
-    """What changes by itself, once a second."""
+def status_bar(status: StudioStatus, language: str, guest: bool = False) -> str:
+    """What changes by itself, once a second. A visitor has no buttons in it."""
     worker = next((worker for worker in status.workers if worker.alive), None)
     if worker is None:
         return f"{_worker_state(None, language)}{_queue(status, language)}"
@@ -27,7 +27,7 @@ def status_bar(status: StudioStatus, language: str) -> str:
         f'<span class="s-device" title="{esc(worker.device)}">{esc(worker.device)}</span>'
         f"{_worker_state(worker, language)}{_meter(worker, language)}"
         f"{_gpu(worker.gpu)}"
-        f"{_residents(worker.resident, language)}{_servers(status, language)}"
+        f"{_residents(worker.resident, language, guest)}{_servers(status, language, guest)}"
         f"{_queue(status, language)}"
     )
 
@@ -94,7 +94,7 @@ def _cache_hint(memory: MemorySample, language: str) -> str:
     )
 
 
-def _residents(residents: tuple[ResidentModel, ...], language: str) -> str:
+def _residents(residents: tuple[ResidentModel, ...], language: str, guest: bool) -> str:
     chips = ""
     for model in residents:
         name = variant_name(model.key)
@@ -109,22 +109,22 @@ def _residents(residents: tuple[ResidentModel, ...], language: str) -> str:
             f'<li class="s-chip" data-key="{esc(model.key)}"{" data-busy" if model.in_use else ""}>'
             f"{esc(name)} "
             f"<small>{esc(human_bytes(model.memory_bytes))}</small>"
-            f"{'' if model.in_use else unload}</li>"
+            f"{'' if model.in_use or guest else unload}</li>"
         )
     return (
         f'<ul class="s-chips" aria-label="{esc(t("page.memory.resident", language))}">{chips}</ul>'
     )
 
 
-def _servers(status: StudioStatus, language: str) -> str:
+def _servers(status: StudioStatus, language: str, guest: bool) -> str:
     """Of all workers: a server is asked by whoever chats, wherever it runs."""
     servers = [one for worker in status.workers if worker.alive for one in worker.servers]
-    chips = "".join(_server(one, language) for one in servers)
+    chips = "".join(_server(one, language, guest) for one in servers)
     label = esc(t("page.servers.title", language))
     return f'<ul class="s-chips" id="status-servers" aria-label="{label}">{chips}</ul>'
 
 
-def _server(server: ServerStatus, language: str) -> str:
+def _server(server: ServerStatus, language: str, guest: bool) -> str:
     name, phase = name_of(server), t(f"page.servers.phase.{server.phase}", language)
     stop = button(
         t("page.servers.stop", language, server=variant_name(server.key)),
@@ -139,7 +139,8 @@ def _server(server: ServerStatus, language: str) -> str:
     return (
         f'<li class="s-chip" data-key="{esc(server.key)}" data-phase="{esc(server.phase)}" '
         f'title="{esc(f"{variant_name(server.key)}: {phase}")}"><b>{esc(name)}</b>'
-        f"{label_of(server, language)}<small>{esc(f'{said} {memory}'.strip())}</small>{stop}</li>"
+        f"{label_of(server, language)}<small>{esc(f'{said} {memory}'.strip())}</small>"
+        f"{'' if guest else stop}</li>"
     )
 
 

@@ -1,5 +1,5 @@
 """Every variant of every model with where it stands and why. One that can be built or fetched can
-be chosen too: the page then offers that."""
+be chosen too, but not by a visitor: the page then offers that."""
 
 from backend.contracts import Model, Variant, VariantState
 from backend.language import human_bytes
@@ -21,12 +21,12 @@ def default_variant(models: tuple[Model, ...]) -> str:
     return variant_key(*(ready or pairs)[0])
 
 
-def variant_picker(models: tuple[Model, ...], language: str) -> str:
-    return "".join(_model(model, language) for model in models)
+def variant_picker(models: tuple[Model, ...], language: str, guest: bool = False) -> str:
+    return "".join(_model(model, language, guest) for model in models)
 
 
-def _model(model: Model, language: str) -> str:
-    rows = "".join(_variant(model, variant, language) for variant in model.variants)
+def _model(model: Model, language: str, guest: bool) -> str:
+    rows = "".join(_variant(model, variant, language, guest) for variant in model.variants)
     about = f"{model.licence} · {human_bytes(model.size_bytes)}"
     return (
         f'<fieldset class="s-model" data-key="{esc(model.id)}"><legend>{esc(model.name)}'
@@ -34,13 +34,14 @@ def _model(model: Model, language: str) -> str:
     )
 
 
-def _variant(model: Model, variant: Variant, language: str) -> str:
+def _variant(model: Model, variant: Variant, language: str, guest: bool) -> str:
     key = variant_key(model, variant)
     ready = variant.state == VariantState.READY
     reason = "" if variant.state is VariantState.BUILDABLE else variant.reason.render(language)
     size = human_bytes(variant.memory_bytes) if variant.memory_bytes else ""
     loaded = f" · {t('page.variant.loaded', language)}" if variant.loaded else ""
-    choosable = ready or variant.state in (VariantState.BUILDABLE, VariantState.DOWNLOADABLE)
+    offered = variant.state in (VariantState.BUILDABLE, VariantState.DOWNLOADABLE)
+    choosable = ready or (offered and not guest)
     mark = icon("check") if ready else icon(SYMBOLS.get(variant.state, "close"))
     state = "" if ready else f"<b>{esc(t(f'page.variant.{variant.state}', language))}</b> "
     return (

@@ -59,7 +59,7 @@ async function start() {
   drawTop("");
   mounted = true;
   await Promise.all([chatChanged(), drawList()]);
-  mountServers();
+  if (!window.studioBoot.visitor) mountServers();
   const last = sessionStorage.getItem(OPEN);
   if (last) await open(last);
   root().dataset.ready = "true";

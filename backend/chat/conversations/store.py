@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -118,11 +118,13 @@ class ConversationStore:
             raise StudioError(Code.CONVERSATION_NOT_FOUND)
         return rows
 
-    def add(self, rows: Sequence[Row], said: Sequence[NewTurn] = ()) -> None:
-        """Keep what `new_rows` gives, with what was said in it."""
+    def add(self, rows: Sequence[Row], said: Sequence[NewTurn] = (), alone: bool = False) -> None:
+        """Keep what `new_rows` gives, with what was said in it; `alone` as in `ask`."""
         now = time.time()
         with self._write() as connection:
             connection.execute(sa.insert(conversations), [dict(row) for row in rows])
+            if alone:
+                _refuse_while_writing(connection, [row["id"] for row in rows], now, everywhere=True)
             if said:
                 connection.execute(sa.insert(turns), [_columns(each, now) for each in said])
 
@@ -134,12 +136,12 @@ class ConversationStore:
                 .values(**values, changed_at=time.time())
             )
 
-    def delete(self, *conditions: sa.ColumnElement[bool]) -> None:
-        """Conversations, with all that was said in them."""
+    def delete(self, *conditions: sa.ColumnElement[bool]) -> int:
+        """Conversations, with all that was said in them; how many."""
         chosen = sa.select(conversations.c.id).where(*conditions)
         with self._write() as connection:
             connection.execute(sa.delete(turns).where(turns.c.conversation.in_(chosen)))
-            connection.execute(sa.delete(conversations).where(*conditions))
+            return connection.execute(sa.delete(conversations).where(*conditions)).rowcount
 
     # ---- turns -----------------------------------------------------------------------------
 
@@ -185,13 +187,19 @@ class ConversationStore:
         return None if found is None else Asked.model_validate_json(found)
 
     def ask(
-        self, said: Sequence[NewTurn], path: Sequence[str], hidden: Sequence[str], title: str
+        self,
+        said: Sequence[NewTurn],
+        path: Sequence[str],
+        hidden: Sequence[str],
+        title: str,
+        alone: bool = False,
     ) -> None:
         """Keep questions and the answers that are to be written; show the turns that lead there,
         hide their other versions; `title` becomes that of a conversation without one.
 
         Raises StudioError CONVERSATION_NOT_FOUND when it was deleted meanwhile,
-        ANSWER_BEING_WRITTEN when another one is written in it.
+        ANSWER_BEING_WRITTEN when another one is written in it, or with `alone` in any conversation
+        of its owner.
         """
         now = time.time()
         asked = {each.conversation for each in said}
@@ -207,11 +215,7 @@ class ConversationStore:
             )
             if connection.execute(renewed).rowcount < len(asked):
                 raise StudioError(Code.CONVERSATION_NOT_FOUND)
-            writing = sa.select(turns.c.id).where(
-                turns.c.conversation.in_(asked), WRITING, turns.c.saved_at > now - LOST_S
-            )
-            if connection.execute(writing).first() is not None:
-                raise StudioError(Code.ANSWER_BEING_WRITTEN)
+            _refuse_while_writing(connection, asked, now, everywhere=alone)
             _show(connection, path, hidden)
             connection.execute(sa.insert(turns), [_columns(each, now) for each in said])
 
@@ -258,6 +262,22 @@ class ConversationStore:
 
 def _owned(owner: str | None) -> list[sa.ColumnElement[bool]]:
     return [] if owner is None else [conversations.c.owner == owner]
+
+
+def _refuse_while_writing(
+    connection: sa.Connection, asked: Collection[str], now: float, everywhere: bool
+) -> None:
+    """Raise StudioError ANSWER_BEING_WRITTEN while one is, in these conversations or `everywhere`
+    in those of their owner."""
+    places = sa.select(conversations.c.id).where(conversations.c.id.in_(asked))
+    if everywhere:
+        owners = sa.select(conversations.c.owner).where(conversations.c.id.in_(asked))
+        places = sa.select(conversations.c.id).where(conversations.c.owner.in_(owners))
+    writing = sa.select(turns.c.id).where(
+        turns.c.conversation.in_(places), WRITING, turns.c.saved_at > now - LOST_S
+    )
+    if connection.execute(writing).first() is not None:
+        raise StudioError(Code.ANSWER_BEING_WRITTEN)
 
 
 def _columns(new: NewTurn, now: float) -> dict[str, Any]:

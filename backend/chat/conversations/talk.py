@@ -41,10 +41,16 @@ class Talk:
         self._reader, self._router = reader, router
 
     def say(
-        self, sides: list[Side], text: str, images: tuple[str, ...], instead_of: str | None
+        self,
+        sides: list[Side],
+        text: str,
+        images: tuple[str, ...],
+        instead_of: str | None,
+        alone: bool = False,
     ) -> tuple[Conversation, ...]:
-        """Ask, on each side; `instead_of` a question, as another version of it. Nothing is kept of
-        what cannot be asked. The sides as they are then."""
+        """Ask, on each side; `instead_of` a question, as another version of it; `alone` only while
+        no answer is written for its owner anywhere. Nothing is kept of what cannot be asked. The
+        sides as they are then."""
         check_pictures(images)
         routes = self._router.routes([side.settings.server for side in sides], sides[0].owner)
         ids = [new_id() for _ in sides]
@@ -72,9 +78,9 @@ class Talk:
             shown.append((*before, question))
         title = sides[0].row["title"] or title_from(text)
         if all(side.kept for side in sides):
-            self._store.ask(said, path, hidden, title)
+            self._store.ask(said, path, hidden, title, alone)
         else:
-            self._store.add([dict(side.row) | {"title": title} for side in sides], said)
+            self._store.add([dict(side.row) | {"title": title} for side in sides], said, alone)
         self._begin(drafts, routes)
         return tuple(
             Conversation(
@@ -85,7 +91,9 @@ class Talk:
             for side, turns, draft in zip(sides, shown, drafts, strict=True)
         )
 
-    def again(self, conversation: str, owner: str | None, turn: str) -> AnswerNews:
+    def again(
+        self, conversation: str, owner: str | None, turn: str, alone: bool = False
+    ) -> AnswerNews:
         """Have an answer written anew, or a question answered; other versions stay."""
         sides = self._reader.sides(conversation, owner)
         sides.sort(key=lambda side: side.id != conversation)
@@ -97,7 +105,7 @@ class Talk:
         before = self._reader.turns(path[:-1], side.tree)
         draft = self._draft(side, before, question, route)
         hidden = _hidden(side, path, question.id)
-        self._store.ask([_kept(side, draft)], path, hidden, title_from(question.content))
+        self._store.ask([_kept(side, draft)], path, hidden, title_from(question.content), alone)
         self._begin([draft], [route])
         return draft.news()
 
