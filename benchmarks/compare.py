@@ -26,7 +26,7 @@ from backend.settings import Settings
 from backend.studio import Studio
 from benchmarks.measure import OWNER, PATIENCE_S, Result, median, native_request, served
 
-VARIANTS = (Precision.FP32, Precision.BF16, Precision.FP16)
+VARIANTS = (Precision.FP32, Precision.BF16)
 SEEDS, TURNS = 4, 3
 PICTURES, SIDE = 6, 1024
 
