@@ -1,14 +1,16 @@
 // Answers side by side, marked from where they leave the reference's; drawn again while they are written.
-import { el } from "./dom.js";
+import { el, fold } from "./dom.js";
 import * as show from "./figures.js";
 import { drawHead, textRequestFacts } from "./head.js";
-import { absence, failure, spread, table, tag } from "./pieces.js";
+import { absence, failure, makeKeeper, spread, table, tag } from "./pieces.js";
 
 export function drawAnswers(root, first, { language, texts }) {
   const say = show.speaker(texts);
   const head = drawHead({ say, language });
   const notes = el("div");
   const figures = el("div");
+  const keepNotes = makeKeeper(notes);
+  const keepFigures = makeKeeper(figures);
   const cards = new Map();
   const prompts = first.request.prompts.map((words, prompt) =>
     el(
@@ -32,8 +34,8 @@ export function drawAnswers(root, first, { language, texts }) {
   function update(report) {
     head.update(report, textRequestFacts(report, say));
     const apart = report.apart_because;
-    notes.replaceChildren(...(apart ? [el("p", {}, say("compare.answers.apart")), failure(apart, say)] : []));
-    figures.replaceChildren(...drawServers(report, say));
+    keepNotes(apart, () => (apart ? [el("p", {}, say("compare.answers.apart")), failure(apart, say)] : []));
+    keepFigures(report.variants, () => drawServers(report, say));
     const found = new Map(report.answers.map((each) => [`${each.variant}-${each.prompt}`, each]));
     for (const [place, card] of cards) {
       const [variant, prompt] = place.split("-").map(Number);
@@ -78,7 +80,7 @@ function makeCard(say) {
   const title = el("header");
   const reasoning = makeMarked();
   const text = makeMarked();
-  const thought = el("details", { class: "cmp-fold" }, el("summary", {}, say("compare.answers.reasoning")), reasoning.node);
+  const thought = fold(say("compare.answers.reasoning"), reasoning.node);
   const verdict = el("p", { class: "cmp-verdict" });
   const figures = el("p", { class: "cmp-quiet" });
   const missing = el("div");
@@ -146,7 +148,8 @@ function drawServers(report, say) {
   const prompts = report.request.prompts.length;
   const loss = (row) => {
     if (row.perplexity === null) return null;
-    const source = row.source_perplexity === null ? "" : say("compare.answers.of_source", { value: show.number(row.source_perplexity) });
+    const { source_perplexity: before } = row;
+    const source = before === null ? "" : say("compare.answers.of_source", { value: show.number(before) });
     return el("span", {}, el("b", {}, show.number(row.perplexity)), el("small", {}, source), scope(row));
   };
   const scope = (row) => (row.weights_only ? tag(say("compare.answers.weights_only"), "warn") : null);

@@ -59,7 +59,7 @@ export function drawGrid({ say, file, open }) {
     if (variant.error) {
       const code = el("code", {}, variant.error.code);
       if (told) return el("p", { class: "cmp-absent", data: { state: "failed" } }, code);
-      const words = [code, " ", variant.error.message ?? ""];
+      const words = [code, el("span", {}, " ", variant.error.message ?? "")];
       return el("p", { class: "cmp-absent", data: { state: "failed" } }, words, el("small", {}, variant.error.hint ?? ""));
     }
     return el("p", { class: "cmp-absent", data: { state: variant.state } }, stateWords(variant, say));

@@ -37,7 +37,10 @@ export function requestFacts(report, say) {
     [say("compare.request.prompts"), String(request.prompts.length)],
     [say("compare.request.seeds"), request.seeds.join(", ")],
     [say("compare.request.negative"), request.negative_prompt],
-    [say("compare.request.embeddings"), say(request.share_embeddings ? "compare.request.shared" : "compare.request.each")],
+    [
+      say("compare.request.embeddings"),
+      say(request.share_embeddings ? "compare.request.shared" : "compare.request.each"),
+    ],
     [say("compare.request.model"), report.source],
     [say("compare.request.fingerprint"), report.fingerprint.slice(0, 16)],
   ];
@@ -46,8 +49,9 @@ export function requestFacts(report, say) {
 export function textRequestFacts(report, say) {
   const { request } = report;
   const given = Object.entries(request.sampling).filter(([, value]) => value !== null && value?.length !== 0);
+  const servers = report.variants.map((each) => `${each.title} · ${serverName(each.kind)}`);
   return [
-    [say("compare.request.variants"), report.variants.map((each) => `${each.title} · ${serverName(each.kind)}`).join(", ")],
+    [say("compare.request.variants"), servers.join(", ")],
     [say("compare.request.prompts"), String(request.prompts.length)],
     [say("compare.request.system"), request.system],
     ...given.map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]),

@@ -62,15 +62,15 @@ export function makePicker({ say, file, place, changed }) {
     strip.replaceChildren(...items.map((item) => item.node));
     strip.hidden = around.hidden = items.length < 2;
     for (const made of [left, right]) {
-      made.replaceChildren(
-        ...report.variants.map((variant, index) => {
-          const marks = [index === report.reference && say("compare.reference")];
-          marks.push(variant.simulated && say("compare.simulated"));
-          const said = marks.filter(Boolean).join(", ");
-          return el("option", { value: index }, `${variantName(variant)}${said && ` (${said})`}`);
-        }),
-      );
+      made.replaceChildren(...report.variants.map((_, index) => el("option", { value: index })));
     }
+  }
+
+  function optionWords(variant, index) {
+    const marks = [index === report.reference && say("compare.reference")];
+    marks.push(variant.simulated && say("compare.simulated"));
+    const said = marks.filter(Boolean).join(", ");
+    return `${variantName(variant)}${said && ` (${said})`}`;
   }
 
   return {
@@ -81,6 +81,10 @@ export function makePicker({ say, file, place, changed }) {
       report = fresh;
       if (!items.length) build();
       const { request, pictures } = report;
+      for (const option of [...left.options, ...right.options]) {
+        const words = optionWords(report.variants[option.value], Number(option.value));
+        if (option.textContent !== words) option.textContent = words;
+      }
       [left.value, right.value] = [String(place.left), String(place.right)];
       title.textContent = request.prompts[place.prompt];
       seed.textContent = say("compare.pick.seed", { seed: request.seeds[place.seed] });

@@ -78,6 +78,20 @@ export function table(caption, columns, rows, shape = {}) {
   );
 }
 
+// Draws into `node` anew only where its data changed, and keeps how far a table was scrolled.
+export function makeKeeper(node) {
+  let before = "";
+  return (data, draw) => {
+    const now = JSON.stringify(data);
+    if (now === before) return;
+    before = now;
+    const scrolled = node.querySelector(".cmp-scroll")?.scrollLeft ?? 0;
+    node.replaceChildren(...[draw()].flat());
+    const table = node.querySelector(".cmp-scroll");
+    if (table) table.scrollLeft = scrolled;
+  };
+}
+
 // A median with the span and the number of what it is of.
 export function spread(figures, show) {
   if (!figures) return null;

@@ -1,7 +1,7 @@
 // The figures of a comparison of pictures: a row a variant, and a row a picture.
 import { el, fold } from "./dom.js";
 import * as show from "./figures.js";
-import { failure, spread, table, tag } from "./pieces.js";
+import { failure, makeKeeper, spread, table, tag } from "./pieces.js";
 
 export function variantTitle(report, index, say) {
   const variant = report.variants[index];
@@ -109,9 +109,13 @@ function remark(report, row, say) {
 
 export const foldPictures = (say) => {
   const inside = el("div");
+  const keep = makeKeeper(inside);
   const node = fold(say("compare.pictures.label"), inside);
   return {
     node,
-    update: (report) => inside.replaceChildren(drawPictures(report, say)),
+    update(report) {
+      const scores = report.pictures.map((each) => ({ ...each, file: "" }));
+      keep(scores, () => drawPictures(report, say));
+    },
   };
 };

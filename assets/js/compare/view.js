@@ -6,7 +6,7 @@ import { speaker, variantName } from "./figures.js";
 import { drawGrid } from "./grid.js";
 import { drawHead, requestFacts } from "./head.js";
 import { makePicker } from "./picker.js";
-import { absence } from "./pieces.js";
+import { absence, makeKeeper } from "./pieces.js";
 import { mountStage } from "./stage.js";
 import { drawTable, foldPictures } from "./table.js";
 
@@ -40,6 +40,7 @@ function drawPictureReport(root, first, { file, language, texts }) {
   const charts = drawCharts(say);
   const each = foldPictures(say);
   const figures = el("div");
+  const keep = makeKeeper(figures);
   const section = (title, name, ...content) =>
     el("section", { class: "cmp-part", data: { part: name } }, el("h2", {}, title), content);
   const drawn = el(
@@ -90,7 +91,7 @@ function drawPictureReport(root, first, { file, language, texts }) {
     report = fresh;
     head.update(report, requestFacts(report, say, language));
     grid.update(report);
-    figures.replaceChildren(...drawTable(report, say));
+    keep(report.variants, () => drawTable(report, say));
     charts.update(report);
     each.update(report);
     show();
