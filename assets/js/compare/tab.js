@@ -1,5 +1,6 @@
 // The Compare tab: its views, and what its buttons do.
 import { openTab } from "../actions.js";
+import { drawHistory } from "../history.js";
 import { onNews, refresh } from "../live.js";
 import { notices } from "../notices.js";
 import { post } from "../server.js";
@@ -151,7 +152,7 @@ export const compareActions = {
     showView("past");
     return openOne("");
   },
-  "compare-rename": () => renameOne(drawPast),
+  "compare-rename": () => renameOne(() => Promise.all([drawPast(), drawHistory()])),
   "compare-repeat": async ({ id }, button) => {
     const { job } = await busy(button, () => explained(post("compare/repeat", { id })));
     if (job) await open(job);
@@ -166,7 +167,7 @@ export const compareActions = {
     if (done.id === undefined) return;
     if (id === openedId()) await openOne("");
     showView("past");
-    await drawPast();
+    await Promise.all([drawPast(), drawHistory()]);
   },
   "compare-blind": () => part("poll").scrollIntoView({ block: "start" }),
   "compare-with": ({ fields }) => prepare(JSON.parse(fields)),
