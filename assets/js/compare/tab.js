@@ -10,8 +10,8 @@ import { drawPast, morePast, mountPast } from "./past.js";
 import { keep, part, readState, root, state } from "./state.js";
 import { dropSide, mountTwo } from "./two.js";
 
-const VIEWS = ["new", "past", "two"];
-const MODES = ["pictures", "text"];
+const VIEWS = { new: "compare_view_new", past: "compare_view_past", two: "compare_view_two" };
+const MODES = { pictures: "compare_mode_pictures", text: "compare_mode_text" };
 const REPORT = /\.(json|html?|png)$/i;
 const LOOK_AGAIN_MS = 20;
 
@@ -29,12 +29,12 @@ export function mountCompare() {
 function start() {
   readState();
   const { texts } = window.studioBoot;
-  part("views").innerHTML = VIEWS.map((name) => `<button type="button" role="tab"
+  part("views").innerHTML = Object.entries(VIEWS).map(([name, title]) => `<button type="button" role="tab"
     id="compare-go-${name}" data-action="compare-view" data-name="${name}">
-    ${texts[`compare_view_${name}`]}</button>`).join("");
+    ${texts[title]}</button>`).join("");
   part("modes").ariaLabel = texts.compare_modes;
-  part("modes").innerHTML = MODES.map((name) => `<label><input type="radio" name="compare-mode"
-    value="${name}"><span>${texts[`compare_mode_${name}`]}</span></label>`).join("");
+  part("modes").innerHTML = Object.entries(MODES).map(([name, title]) => `<label><input type="radio" name="compare-mode"
+    value="${name}"><span>${texts[title]}</span></label>`).join("");
   part("modes").addEventListener("change", ({ target }) => {
     keep({ mode: target.value });
     drawForm();
