@@ -163,7 +163,7 @@ def _job(studio: "Studio", job_id: str, owner: str) -> JobSnapshot:
     except StudioError as error:
         if error.code is not Code.JOB_NOT_FOUND:
             raise
-        raise StudioError(Code.COMPARISON_NOT_FOUND) from error
+        raise StudioError(Code.COMPARISON_NOT_FOUND, comparison=job_id[:120]) from error
 
 
 def _mark(studio: "Studio", job: JobSnapshot) -> str:

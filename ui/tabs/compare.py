@@ -10,7 +10,7 @@ FRAME = (
     '<form id="compare-form" class="k-form" novalidate></form>'
     '<section id="compare-past"></section><section id="compare-two"></section>'
     '<section id="compare-one"><div id="compare-head"></div><div id="compare-run"></div>'
-    '<div id="compare-poll"></div><div id="compare-view"></div></section></div>'
+    '<div id="compare-view"></div><div id="compare-poll"></div></section></div>'
 )
 
 

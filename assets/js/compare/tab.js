@@ -1,5 +1,6 @@
 // The Compare tab: its views, and what its buttons do.
 import { openTab } from "../actions.js";
+import { drawHistory } from "../history.js";
 import { onNews, refresh } from "../live.js";
 import { notices } from "../notices.js";
 import { post } from "../server.js";
@@ -9,8 +10,8 @@ import { drawPast, morePast, mountPast } from "./past.js";
 import { keep, part, readState, root, state } from "./state.js";
 import { dropSide, mountTwo } from "./two.js";
 
-const VIEWS = ["new", "past", "two"];
-const MODES = ["pictures", "text"];
+const VIEWS = { new: "compare_view_new", past: "compare_view_past", two: "compare_view_two" };
+const MODES = { pictures: "compare_mode_pictures", text: "compare_mode_text" };
 const REPORT = /\.(json|html?|png)$/i;
 const LOOK_AGAIN_MS = 20;
 
@@ -28,12 +29,12 @@ export function mountCompare() {
 function start() {
   readState();
   const { texts } = window.studioBoot;
-  part("views").innerHTML = VIEWS.map((name) => `<button type="button" role="tab"
+  part("views").innerHTML = Object.entries(VIEWS).map(([name, title]) => `<button type="button" role="tab"
     id="compare-go-${name}" data-action="compare-view" data-name="${name}">
-    ${texts[`compare_view_${name}`]}</button>`).join("");
+    ${texts[title]}</button>`).join("");
   part("modes").ariaLabel = texts.compare_modes;
-  part("modes").innerHTML = MODES.map((name) => `<label><input type="radio" name="compare-mode"
-    value="${name}"><span>${texts[`compare_mode_${name}`]}</span></label>`).join("");
+  part("modes").innerHTML = Object.entries(MODES).map(([name, title]) => `<label><input type="radio" name="compare-mode"
+    value="${name}"><span>${texts[title]}</span></label>`).join("");
   part("modes").addEventListener("change", ({ target }) => {
     keep({ mode: target.value });
     drawForm();
@@ -151,7 +152,7 @@ export const compareActions = {
     showView("past");
     return openOne("");
   },
-  "compare-rename": () => renameOne(drawPast),
+  "compare-rename": () => renameOne(() => Promise.all([drawPast(), drawHistory()])),
   "compare-repeat": async ({ id }, button) => {
     const { job } = await busy(button, () => explained(post("compare/repeat", { id })));
     if (job) await open(job);
@@ -166,7 +167,7 @@ export const compareActions = {
     if (done.id === undefined) return;
     if (id === openedId()) await openOne("");
     showView("past");
-    await drawPast();
+    await Promise.all([drawPast(), drawHistory()]);
   },
   "compare-blind": () => part("poll").scrollIntoView({ block: "start" }),
   "compare-with": ({ fields }) => prepare(JSON.parse(fields)),

@@ -4,7 +4,8 @@ import { drawBeside } from "./beside.js";
 import { readFiles } from "./one.js";
 import { part } from "./state.js";
 
-const SIDES = ["left", "right"];
+const TITLES = { left: "compare_left", right: "compare_right" };
+const SIDES = Object.keys(TITLES);
 
 let explained;
 let drawn;
@@ -14,7 +15,7 @@ export function mountTwo(notices) {
   explained = notices.explained;
   const { texts } = window.studioBoot;
   const side = (name) => `<div class="k-side" data-side="${name}">
-    <label class="e-field"><span>${texts[`compare_${name}`]}</span>
+    <label class="e-field"><span>${texts[TITLES[name]]}</span>
     <select class="s-field" id="compare-two-${name}"></select></label>
     <label class="s-button s-file"><span>${texts.compare_open}</span>
     <input type="file" accept=".json,.html,.png" multiple id="compare-two-file-${name}"></label>
