@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import permutations
+from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from backend.contracts import PictureReport, VoteQuestion
@@ -20,6 +22,7 @@ from backend.votes.pace import Pace
 from backend.votes.statistics import shares, wilson
 from tests.compared import PRECISIONS, make_comparison, make_text_comparison
 from tests.support import OWNER
+from ui.app import create_app
 
 VOTER = "visitor:somebody"
 
@@ -274,6 +277,28 @@ def test_votes_go_with_their_comparison(any_studio: Studio) -> None:
     with refused(Code.POLL_NOT_FOUND):
         any_studio.votes.poll(code)
     assert any_studio.votes._store.tally(code) == ({}, 0)
+
+
+def test_voters_need_no_account_and_get_nothing_else(studio: Studio, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts"
+    accounts.write_text("anna:secret\n")
+    code, report = opened(studio), studio.compare.list(OWNER)[0].id
+    studio.settings = studio.settings.model_copy(update={"auth": accounts})
+    phone = TestClient(create_app(studio), base_url="http://127.0.0.1")
+    page = {"x-studio-page": "1"}
+    assert "studio_visitor" in phone.get(f"/vote/{code}").headers["set-cookie"]
+    assert phone.get(f"/vote/{code}/picture/0/0").headers["content-type"] == "image/png"
+    assert (
+        phone.post(f"/vote/{code}", json={"item": 0, "option": 0}, headers=page).status_code == 200
+    )
+    for path in (
+        f"/studio/votes/{report}",
+        f"/studio/present/{report}",
+        f"/files/{report}/v0-p0-s0.png",
+    ):
+        assert phone.get(path).status_code == 403, path
+    assert phone.post(f"/studio/votes/{code}/close", headers=page).status_code == 403
+    assert studio.votes.result(code, OWNER).votes == 1
 
 
 # ---- presentations ------------------------------------------------------------------------------
