@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.actions import QUICK, finished, generate, open_page
 from tests.browser.conftest import NewContext, SupervisedServer, people
+from tests.support import ROOT
 
 PAGE = {"x-studio-page": "1"}
 
@@ -83,6 +84,7 @@ def test_an_api_client_is_a_visitor_too(locked: SupervisedServer) -> None:
     made = client.predict(prompt="a ring", **size, api_name="/generate")["images"][0]
     assert made["file"] is None
     assert httpx.get(made["url"]).status_code == 200
+    assert str(ROOT) not in str(client.predict(api_name="/models"))
     for name in ("/engines", "/memory", "/build_engine", "/quantize"):
         given = {"model": "demo-flux"} if name == "/quantize" else {}
         with pytest.raises(AppError, match=r"VISITORS_LOCKED: Visitors cannot do this"):

@@ -1,9 +1,13 @@
 """The public API's endpoints about what there is: models, engines, memory."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
+
 from backend.contracts import Engine, Model
+from ui.access import by_visitor, http_request
 from ui.api.answers import told
 
 if TYPE_CHECKING:
@@ -11,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def machine_endpoints(studio: "Studio") -> tuple[Callable[..., Any], ...]:
-    def models() -> list[dict[str, Any]]:
+    def models(request: gr.Request) -> list[dict[str, Any]]:
         """Every model, its limits, and where each of its variants stands on this machine."""
         with told():
-            return [_model(model) for model in studio.models.all()]
+            visitor = by_visitor(http_request(request))
+            return [_model(model, visitor) for model in studio.models.all()]
 
     def memory() -> list[dict[str, Any]]:
         """The memory of each worker's device in bytes, and the models that it holds."""
@@ -31,12 +36,15 @@ def machine_endpoints(studio: "Studio") -> tuple[Callable[..., Any], ...]:
     return models, engines, memory
 
 
-def _model(model: Model) -> dict[str, Any]:
+def _model(model: Model, visitor: bool) -> dict[str, Any]:
+    """A visitor is told no folder."""
     variants = [
         variant.model_dump(mode="json") | {"reason": variant.reason.render()}
         for variant in model.variants
     ]
-    return model.model_dump(mode="json") | {"variants": variants}
+    folder = Path(model.source).is_absolute()
+    source = model.id if visitor and folder else model.source
+    return model.model_dump(mode="json") | {"source": source, "variants": variants}
 
 
 def _engine(engine: Engine) -> dict[str, Any]:
