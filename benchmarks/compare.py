@@ -1,11 +1,14 @@
-"""A comparison against the single pictures that it consists of, and what its scores take."""
+"""A comparison against the single pictures that it consists of, what its scores take, and what its
+difference maps take in the browser."""
 
+import base64
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from backend.compare.figures import summarised
 from backend.compare.order import Place
@@ -25,31 +28,41 @@ from backend.models.catalog import find_model
 from backend.settings import Settings
 from backend.studio import Studio
 from benchmarks.measure import OWNER, PATIENCE_S, Result, median, native_request, served
+from benchmarks.page import CHROMIUM, FLAGS
 
 VARIANTS = (Precision.FP32, Precision.BF16)
 SEEDS, TURNS = 4, 3
+TOLD_S = 1.5
+"""Within this a worker tells what it holds."""
 PICTURES, SIDE = 6, 1024
 
 
 def measure() -> list[Result]:
-    with served() as (studio, _, _):
+    with served() as (studio, address, _):
         ratios = [_turn(studio) for _ in range(TURNS)]
+        maps = _mapped_s(address)
     return [
         Result("comparison_over_its_single_generations", median(ratios), "x", 1.05),
         Result("scores_of_six_1024x1024_pictures", median([_scored_s() for _ in range(3)]), "s", 2),
+        Result("difference_maps_of_six_1024x1024_pictures", maps, "s", 2),
     ]
 
 
 def _turn(studio: Studio) -> float:
-    """One comparison over the same pictures asked for alone, each variant from unloaded; in these
-    only the first encodes the prompt, as in the comparison."""
-    plain = native_request(studio, seed=1, count=SEEDS)
+    """One comparison over the same pictures asked for one by one, each variant from unloaded; of
+    these only the first one's encoding of the prompt counts, which the comparison does as well."""
+    plain = native_request(studio, seed=1)
     alone_s = 0.0
     for place, precision in enumerate(VARIANTS):
-        asked = plain.model_copy(update={"precision": precision})
-        job = _done(studio, studio.pictures.generate(asked, OWNER))
-        assert job.result is not None
-        alone_s += _seconds(job) - (job.result["metrics"]["text_encode_ms"] / 1000 if place else 0)
+        _unload(studio)
+        for index in range(SEEDS):
+            asked = plain.model_copy(update={"precision": precision, "seed": plain.seed + index})
+            job = _done(studio, studio.pictures.generate(asked, OWNER))
+            assert job.result is not None
+            first = place == index == 0
+            alone_s += _seconds(job)
+            alone_s -= 0 if first else job.result["metrics"]["text_encode_ms"] / 1000
+    _unload(studio)
     together = _done(studio, studio.compare.compare(_comparison(plain), OWNER))
     return _seconds(together) / alone_s
 
@@ -68,17 +81,19 @@ def _comparison(plain: GenerateRequest) -> CompareRequest:
 
 
 def _done(studio: Studio, job_id: str) -> JobSnapshot:
-    """The job when it has ended and all that it loaded is unloaded again."""
     job = studio.jobs.wait(job_id, OWNER, PATIENCE_S)
     assert job.result is not None, job.error
-    deadline = time.monotonic() + PATIENCE_S
-    while (held := studio.desk.resident()) and time.monotonic() < deadline:
+    return job
+
+
+def _unload(studio: Studio) -> None:
+    """Have all models let go, and wait until the worker says so."""
+    time.sleep(TOLD_S)
+    while held := studio.desk.resident():
         for one in held:
             if not one.in_use:
                 studio.models.unload(one.key)
-        time.sleep(0.1)
-    time.sleep(1.5)  # the worker tells what it holds once a second
-    return job if not studio.desk.resident() else _done(studio, job_id)
+        time.sleep(TOLD_S)
 
 
 def _seconds(job: JobSnapshot) -> float:
@@ -99,6 +114,36 @@ def _scored_s() -> float:
         scorer.close()
         assert len(scores) == PICTURES - 1
         return spent
+
+
+MAPS = """async (sources) => {
+  const { src } = document.querySelector('script[src$="studio.js"]');
+  const file = src.replace("studio.js", "compare/difference.js");
+  const { difference, fullScale, paintDifference, pixels } = await import(file);
+  const since = performance.now();
+  for (const source of sources.slice(1)) {
+    const found = difference(await pixels(source), await pixels(sources[0]));
+    paintDifference(document.createElement("canvas"), found, fullScale("auto", found.largest));
+  }
+  return (performance.now() - since) / 1000;
+}"""
+
+
+def _mapped_s(address: str) -> float:
+    """Five difference maps, from the PNG files to the canvas, in a browser."""
+    with TemporaryDirectory(prefix="studio-compare-") as folder, sync_playwright() as playwright:
+        sources = [
+            "data:image/png;base64,"
+            + base64.b64encode((Path(folder) / one.file).read_bytes()).decode()
+            for one in _painted(Path(folder)).pictures
+        ]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.goto(address, wait_until="commit")
+        page.wait_for_function("document.body?.dataset.ready", timeout=30_000)
+        spent = float(page.evaluate(MAPS, sources))
+        browser.close()
+    return spent
 
 
 def _painted(folder: Path) -> PictureReport:

@@ -110,7 +110,7 @@ def voter_of(request: Request) -> str:
     visitor = visitor_of(request.cookies)
     if visitor is None or (request.method != "GET" and PAGE_HEADER not in request.headers):
         raise StudioError(Code.ACCESS_DENIED)
-    return f"visitor:{visitor}"
+    return _apart(request, f"visitor:{visitor}")
 
 
 def read_accounts(file: Path) -> list[tuple[str, str]]:

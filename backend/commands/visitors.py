@@ -31,7 +31,7 @@ def link(
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False, as_json: Json = False
 ) -> None:
-    """Delete all pictures and conversations of visitors. Says first how many that are.
+    """Delete all pictures, conversations and votes of visitors. Says first how many that are.
 
     With --json and without --yes it only says so.
     """
@@ -46,7 +46,7 @@ def reset(
             typer.confirm("Delete them?", abort=True)
         done = studio.visitors.reset()
         told = _told("visitors.gone", done.gone)
-        if done.left.pictures or done.left.conversations:
+        if done.left.visitors:
             told += "\n" + _told("visitors.left", done.left)
         answer(as_json, done.model_dump(), told)
 

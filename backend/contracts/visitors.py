@@ -8,6 +8,7 @@ class VisitorsMade(Contract):
     pictures: int
     """Jobs that make pictures, waiting, running or ended."""
     conversations: int
+    votes: int
 
 
 class VisitorsReset(Contract):

@@ -53,15 +53,21 @@ class Phase:
 
 
 def _generate(context: JobContext, resources: Resources, done: Results) -> Any:
-    from backend.images.generate import generate
+    def on_main_thread() -> Any:
+        from backend.images.generate import generate
 
-    return resources.main_thread.call(lambda: generate(context, resources.settings, resources.pool))
+        return generate(context, resources.settings, resources.pool)
+
+    return resources.main_thread.call(on_main_thread)
 
 
 def _load(context: JobContext, resources: Resources, done: Results) -> Any:
-    from backend.images.load import load
+    def on_main_thread() -> Any:
+        from backend.images.load import load
 
-    return resources.main_thread.call(lambda: load(context, resources.settings, resources.pool))
+        return load(context, resources.settings, resources.pool)
+
+    return resources.main_thread.call(on_main_thread)
 
 
 def _model_to_verify(context: JobContext, settings: Settings) -> Entry:

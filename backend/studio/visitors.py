@@ -22,10 +22,13 @@ from backend.settings import Settings
 from backend.studio.conversations import Conversations
 from backend.studio.desk import GUEST, Desk
 from backend.studio.jobs import Jobs
+from backend.votes.tables import votes
 
 KEY_FILE = "host-key"
 STOP_S = 10.0
 """How long a reset waits for running pictures to stop."""
+MADE_BY = {"pictures": jobs.c.owner, "conversations": conversations.c.owner, "votes": votes.c.voter}
+"""Whose what visitors make is."""
 ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
 
 
@@ -45,22 +48,22 @@ class Visitors:
 
     def made(self) -> VisitorsMade:
         """What visitors have made, to be told before a reset."""
-        of_jobs, of_chats = (table.c.owner.startswith(GUEST) for table in (jobs, conversations))
-        owners = sa.union(
-            sa.select(jobs.c.owner).where(of_jobs),
-            sa.select(conversations.c.owner).where(of_chats),
+        people = sa.union(
+            *(sa.select(who).where(who.startswith(GUEST)) for who in MADE_BY.values())
         ).subquery()
-        chats = sa.select(sa.func.count()).select_from(conversations).where(of_chats)
-        people = sa.select(sa.func.count()).select_from(owners)
         with self._desk.store.engine.connect() as connection:
+
+            def count(what: sa.FromClause, *of: sa.ColumnElement[bool]) -> int:
+                query = sa.select(sa.func.count()).select_from(what).where(*of)
+                return int(connection.execute(query).scalar_one())
+
             return VisitorsMade(
-                visitors=connection.execute(people).scalar_one(),
-                pictures=self._desk.store.count(of_jobs),
-                conversations=connection.execute(chats).scalar_one(),
+                visitors=count(people),
+                **{name: count(who.table, who.startswith(GUEST)) for name, who in MADE_BY.items()},
             )
 
     def reset(self) -> VisitorsReset:
-        """Stop and delete all that visitors have made: pictures and conversations."""
+        """Stop and delete all that visitors have made: pictures, conversations and votes."""
         before = self.made()
         mine = jobs.c.owner.startswith(GUEST)
         for row in self._desk.store.select(mine, LIVE):
@@ -72,6 +75,8 @@ class Visitors:
                 self._jobs.wait(row.id, None, max(0.0, deadline - time.monotonic()))
                 self._jobs.delete(row.id, None)
         self._chat.delete_of_guests()
+        with self._desk.store.engine.begin() as connection:
+            connection.execute(sa.delete(votes).where(votes.c.voter.startswith(GUEST)))
         self._desk.board.forget()
         left = self.made()
         gone = {name: max(0, count - getattr(left, name)) for name, count in before}

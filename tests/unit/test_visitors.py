@@ -12,13 +12,14 @@ import pytest
 from fastapi import Request
 from fastapi.testclient import TestClient
 
-from backend.contracts import ConversationSettings, JobState, VerifyRequest
+from backend.contracts import ConversationSettings, JobState, VerifyRequest, VoteQuestion
 from backend.errors import Code, ErrorInfo, StudioError
 from backend.jobs.board import read_board
 from backend.jobs.queue import INTERACTIVE
 from backend.settings import Settings
 from backend.studio import Studio
-from tests.support import request
+from tests.compared import make_comparison
+from tests.support import OWNER, request
 from tests.unit.test_conversations import asking
 from ui.access import PAGE_HEADER, VISITOR_COOKIE, VISITOR_MARK
 from ui.app import create_app
@@ -182,6 +183,20 @@ def test_a_visitor_may_only_have_pictures_queued_and_few_of_them(
     for job_id in host:
         studio.jobs.cancel(job_id, "visitor:host")
     assert studio.jobs.history("visitor:host").total == 4
+
+
+def test_a_reset_clears_the_votes_of_visitors_and_no_others(locked: tuple[Studio, Any]) -> None:
+    studio, app = locked
+    report = make_comparison(studio).id
+    code = studio.votes.open(report, VoteQuestion.PREFER, (0, 1), OWNER)
+    host = client_of(app, **{HOST_COOKIE: studio.visitors.host_mark()})
+    for browser in (client_of(app), host):
+        vote = {"item": 0, "option": 0}
+        assert browser.post(f"/vote/{code}", json=vote).status_code == 200
+    assert studio.votes.result(code, OWNER).votes == 2
+    assert studio.visitors.made().votes == 1
+    assert studio.visitors.reset().gone.votes == 1
+    assert studio.votes.result(code, OWNER).votes == 1
 
 
 def test_a_visitor_has_one_answer_at_a_time_of_one_server(settings: Settings) -> None:

@@ -28,7 +28,7 @@ def _link(address: str, language: str) -> str:
 
 
 def _reset(made: VisitorsMade, language: str) -> str:
-    if not made.pictures and not made.conversations:
+    if not made.visitors:
         return ""
     return button(
         t("visitors.reset", language),

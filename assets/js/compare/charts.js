@@ -122,6 +122,8 @@ function niceTicks(low, high) {
   return Array.from({ length: count + 1 }, (_, at) => (first + at) * step);
 }
 
+const plain = (words) => words.replace(/\.0+ /, " ");
+
 // Names that would lie on one another are moved apart, each joined to its point by a line.
 function apart(points, axes) {
   const placed = points.map((point) => {
@@ -144,7 +146,7 @@ function frame({ xs, yTicks, x, y }, show, format) {
   ]);
   const along = xs.map((value, at) => {
     const anchor = at === xs.length - 1 ? "end" : "middle";
-    return svg("text", { x: x(value), y: bottom + 18, "text-anchor": anchor }, value ? show(value) : "0");
+    return svg("text", { x: x(value), y: bottom + 18, "text-anchor": anchor }, value ? plain(show(value)) : "0");
   });
   return [across, along, svg("line", { class: "cmp-axis", x1: EDGE.left, x2: right, y1: bottom, y2: bottom })].flat(2);
 }
