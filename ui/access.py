@@ -110,6 +110,11 @@ def voter_of(request: Request) -> str:
     visitor = visitor_of(request.cookies)
     if visitor is None or (request.method != "GET" and PAGE_HEADER not in request.headers):
         raise StudioError(Code.ACCESS_DENIED)
+    return voter_named(request, visitor)
+
+
+def voter_named(request: Request, visitor: str) -> str:
+    """The voter that a browser is, which may only now be given its cookie."""
     return _apart(request, f"visitor:{visitor}")
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from backend.contracts import Poll, VoteQuestion, VoteResult
 from backend.errors import Code, StudioError
-from ui.access import new_visitor, page_owner, visitor_of, voter_of
+from ui.access import new_visitor, page_owner, visitor_of, voter_named, voter_of
 from ui.i18n import language_of, t
 from ui.light_document import Page, light_document
 from ui.parts.vote_names import polled_names, report_names
@@ -83,7 +83,7 @@ def _voting(router: APIRouter, studio: "Studio", stamp: str) -> None:
         language, visitor = language_of(request), visitor_of(request.cookies) or new_visitor()
         status = 200
         try:
-            data = ballot(code, f"visitor:{visitor}", language) if code else {}
+            data = ballot(code, voter_named(request, visitor), language) if code else {}
         except StudioError as error:
             said = {"message": error.info.message(language), "hint": error.info.hint(language)}
             data, status = {"problem": said | {"code": error.code}}, 404

@@ -193,6 +193,7 @@ def test_a_reset_clears_the_votes_of_visitors_and_no_others(locked: tuple[Studio
     for browser in (client_of(app), host):
         vote = {"item": 0, "option": 0}
         assert browser.post(f"/vote/{code}", json=vote).status_code == 200
+        assert '"voted": 0' in browser.get(f"/vote/{code}").text
     assert studio.votes.result(code, OWNER).votes == 2
     assert studio.visitors.made().votes == 1
     assert studio.visitors.reset().gone.votes == 1
