@@ -25,6 +25,7 @@ from backend.contracts.compare_text import (
     TextVariant,
 )
 from backend.errors import Code, ErrorInfo
+from backend.studio import SERVER_TITLES
 
 MACHINE = Machine(
     device="NVIDIA GB10",
@@ -191,7 +192,7 @@ def text_report(**changed: object) -> TextReport:
         ComparedServer(
             model=name,
             kind=kind,
-            title=name,
+            title=SERVER_TITLES[kind],
             precision=precision,
             simulated=place == 1,
             state=ComparedState.FAILED if place == 2 else ComparedState.DONE,
@@ -208,7 +209,7 @@ def text_report(**changed: object) -> TextReport:
             kl_mean=0.0123 if place == 1 else None,
             weights_only=place == 1,
         )
-        for place, (name, kind, precision) in enumerate(zip(names, kinds, ("bf16", "fp8", "nvfp4")))
+        for place, (name, kind, precision) in enumerate(zip(names, kinds, ("BF16", "FP8", "NVFP4")))
     )
     reference, other = "7 × 8 is 56 😀 as 7 × 4 is 28.", "7 × 8 is 56 😀 because 28 doubles."
     thought = "Seven eights."

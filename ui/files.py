@@ -34,7 +34,7 @@ def file_routes(studio: "Studio", keys: FileKeys) -> APIRouter:
             owner = page_owner(request)
             if studio.pictures.owner_of_file(file) != owner:
                 raise StudioError(Code.ACCESS_DENIED)
-        if not file.is_file():
+        if file.suffix != ".png" or not file.is_file():
             raise StudioError(Code.JOB_NOT_FOUND)
         return FileResponse(
             file,

@@ -74,6 +74,7 @@ def test_from_a_form_to_a_comparison_that_is_kept(new_context: NewContext, serve
         page.locator("#compare-head a", has_text="report.json").click()
     report = json.loads(download.value.path().read_text())
     assert [one["precision"] for one in report["request"]["variants"]] == ["bf16", "fp32"]
+    assert page.request.get(f"/files/{report['id']}/report.json").status == 404
     page.locator("[data-action=compare-rename]").click()
     page.locator(".k-rename").fill("Stars and circles")
     page.keyboard.press("Enter")

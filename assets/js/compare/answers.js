@@ -52,8 +52,8 @@ export function serverTitle(report, index, say) {
   return el(
     "span",
     { class: "cmp-name" },
-    server.title,
-    el("small", {}, `${server.precision.toUpperCase()} · ${show.serverName(server.kind)}`),
+    server.model,
+    el("small", {}, `${server.precision} · ${server.title}`),
     index === report.reference ? tag(say("compare.reference")) : null,
     server.simulated ? tag(say("compare.simulated"), "warn") : null,
   );

@@ -66,7 +66,7 @@ function settings(a, b, say, name) {
 
 const nameOf = (report, index) => {
   const each = report.variants[index];
-  return report.kind === "text" ? `${each.model} · ${show.serverName(each.kind)}` : show.variantName(each);
+  return report.kind === "text" ? show.serverName(each) : show.variantName(each);
 };
 const keyOf = (report, each) =>
   report.kind === "text" ? [each.model, each.kind, each.simulated].join("|") : [each.precision, each.runtime].join("|");

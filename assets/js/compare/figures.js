@@ -1,13 +1,6 @@
 // Figures and names as people read them, in the units that the rest of the studio uses.
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 const RUNTIMES = { torch: "PyTorch", onnxruntime: "ONNX Runtime", tensorrt: "TensorRT" };
-const SERVERS = {
-  tensorrt_llm: "TensorRT-LLM",
-  tensorrt_llm_container: "TensorRT-LLM (container)",
-  vllm: "vLLM",
-  transformers: "transformers",
-  outside: "OpenAI API",
-};
 export const NONE = "–";
 
 // Says a text of the catalogue with its values filled in.
@@ -51,9 +44,10 @@ export const count = given((value) => String(value));
 
 export const precisionName = (precision) => precision.toUpperCase();
 export const runtimeName = (runtime) => RUNTIMES[runtime] ?? runtime;
-export const serverName = (kind) => SERVERS[kind] ?? kind;
 export const variantName = ({ precision, runtime }) =>
   `${precisionName(precision)} · ${runtimeName(runtime)}`;
+
+export const serverName = ({ model, title }) => `${model} · ${title}`;
 
 export function moment(made_at, language) {
   const date = new Date(made_at * 1000);

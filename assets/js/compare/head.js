@@ -19,7 +19,7 @@ export function drawHead({ say, language }) {
     ),
     update(report, asked) {
       title.textContent = report.title;
-      const subject = report.model_name ?? report.variants.map((each) => each.title).join(" · ");
+      const subject = report.model_name ?? [...new Set(report.variants.map((each) => each.model))].join(" · ");
       about.textContent = [subject, report.machine.device, moment(report.made_at, language)].join(" · ");
       request.replaceChildren(facts(asked));
       machine.replaceChildren(facts(machineFacts(report.machine, say)));
@@ -49,7 +49,7 @@ export function requestFacts(report, say) {
 export function textRequestFacts(report, say) {
   const { request } = report;
   const given = Object.entries(request.sampling).filter(([, value]) => value !== null && value?.length !== 0);
-  const servers = report.variants.map((each) => `${each.title} · ${serverName(each.kind)}`);
+  const servers = report.variants.map(serverName);
   return [
     [say("compare.request.variants"), servers.join(", ")],
     [say("compare.request.prompts"), String(request.prompts.length)],
