@@ -14,7 +14,6 @@ from ui.parts.compare_form import (
     prompts_of,
     request_of,
     text_request_of,
-    variant_of,
 )
 from ui.parts.compare_pictures import pictures_form
 from ui.parts.compare_text import Served, chosen_servers, text_form
@@ -38,7 +37,7 @@ def start_form(studio: "Studio", form: CompareForm, owner: str, language: str) -
         prompts = prompts_of(form).chosen(studio.compare_text.questions(language))
         return studio.compare_text.compare(text_request_of(form, servers, prompts), owner)
     model = model_of(form, studio.models.all())
-    prompts = prompts_of(form).chosen(studio.compare_prompts.built_in(model.id))
+    prompts = prompts_of(form).chosen(studio.compare.builtin_prompts(model.id))
     return studio.compare.compare(request_of(form, model, prompts), owner)
 
 
@@ -46,7 +45,7 @@ def _drawn_pictures(studio: "Studio", form: CompareForm, owner: str, language: s
     models = studio.models.all()
     model = model_of(form, models)
     chosen = chosen_variants(form, model)
-    built_in = studio.compare_prompts.built_in(model.id)
+    built_in = studio.compare.builtin_prompts(model.id)
     prompts: tuple[str, ...] = ()
     problem: ErrorInfo | None = None
     pictures: int | None = None
@@ -57,12 +56,7 @@ def _drawn_pictures(studio: "Studio", form: CompareForm, owner: str, language: s
         pictures = len(chosen) * len(prompts) * len(request.seeds)
         if prompts and len(chosen) > 1:
             studio.compare.check(request)
-            each = len(prompts) * len(request.seeds) * request.steps
-            estimate_s = studio.compare_prompts.estimate_s(
-                model.id,
-                [variant_of(one) for one in chosen],
-                each * request.width * request.height / 1024**2,
-            )
+            estimate_s = studio.compare.estimate_s(request)
     except StudioError as error:
         problem = error.info
     return pictures_form(

@@ -62,7 +62,7 @@ def _forms(router: APIRouter, studio: "Studio") -> None:
         """The prompts of a file, which is the body; the page keeps them."""
         await run_in_threadpool(page_owner, request)
         content = await _body(request, MOST_PROMPT_BYTES)
-        found = await run_in_threadpool(studio.compare_prompts.read, content, name)
+        found = await run_in_threadpool(studio.compare.parse_prompts, content, name)
         return {"prompts": found, "name": name}
 
     @router.get("/form/{job_id}")

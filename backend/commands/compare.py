@@ -10,7 +10,7 @@ from backend.commands.output import answer, failing_plainly, table
 from backend.commands.pictures import Json, delivered_folder, make_folder, parse_size
 from backend.commands.session import follow, with_worker
 from backend.compare.order import MAX_PICTURES
-from backend.compare.prompts import BUILTIN, read_list
+from backend.compare.prompts import BUILTIN, BUILTIN_COUNT, read_list
 from backend.compare.report import MAX_REPORT_BYTES
 from backend.contracts import ComparedVariant, CompareRequest, PictureReport, Report, TextReport
 from backend.errors import Code, StudioError
@@ -199,4 +199,6 @@ def _line(variant: ComparedVariant) -> tuple[str, ...]:
 def _listed(studio: Studio, prompts: str, model: str) -> tuple[str, ...]:
     if not prompts:
         return ()
-    return studio.compare.builtin_prompts(model) if prompts == BUILTIN else read_list(Path(prompts))
+    if prompts == BUILTIN:
+        return studio.compare.builtin_prompts(model)[:BUILTIN_COUNT]
+    return read_list(Path(prompts))

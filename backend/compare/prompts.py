@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 from backend.errors import Code, StudioError
+from backend.language import Value, text
 from backend.models.catalog import Entry
 from backend.models.requests import check_prompt
 from backend.quantize.prompts import PROMPTS, parse_prompts, read_prompts
 
 BUILTIN = "builtin"
 BUILTIN_COUNT = 8
+"""As many are taken where nobody says how many."""
 
 
 def parse_list(data: bytes, name: str) -> tuple[str, ...]:
@@ -26,20 +28,19 @@ def read_list(file: Path) -> tuple[str, ...]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise _refused(str(file), "it cannot be read", repr(error)) from error
+        raise _refused(str(file), text("compare.problem.no_file"), repr(error)) from error
     return parse_list(data, str(file))
 
 
 def builtin_prompts(entry: Entry) -> tuple[str, ...]:
-    """The model's examples, then some of the prompts that it is calibrated with, evenly chosen from
-    those that it reads whole."""
+    """The model's examples, then the prompts that it is calibrated with as far as it reads them
+    whole, in an order that any number of first ones is spread over the list."""
     own = PROMPTS.with_name(f"{entry.id}.txt")
+    listed = [one for one in read_prompts(own if own.exists() else PROMPTS) if _fits(one, entry)]
+    stride = max(1, len(listed) // BUILTIN_COUNT)
+    spread = [one for start in range(stride) for one in listed[start::stride]]
     examples = [one for one in entry.examples if _fits(one, entry)]
-    listed = read_prompts(own if own.exists() else PROMPTS)
-    more = [one for one in listed if one not in examples and _fits(one, entry)]
-    wanted = max(0, BUILTIN_COUNT - len(examples))
-    chosen = more[:: max(1, len(more) // max(1, wanted))][:wanted]
-    return tuple(dict.fromkeys([*examples, *chosen]))[:BUILTIN_COUNT]
+    return tuple(dict.fromkeys([*examples, *spread]))
 
 
 def _prompt(line: bytes, number: int, name: str) -> str:
@@ -48,11 +49,11 @@ def _prompt(line: bytes, number: int, name: str) -> str:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise _refused(name, f"line {number} is not JSON", repr(error)) from error
+        raise _refused(name, text("compare.problem.line", line=number), repr(error)) from error
     if isinstance(value, dict):
         value = value.get("prompt", value.get("text"))
     if not isinstance(value, str):
-        raise _refused(name, f"line {number} has no “prompt”")
+        raise _refused(name, text("compare.problem.line", line=number))
     return " ".join(value.split())
 
 
@@ -64,5 +65,5 @@ def _fits(prompt: str, entry: Entry) -> bool:
     return True
 
 
-def _refused(name: str, problem: str, detail: str = "") -> StudioError:
+def _refused(name: str, problem: Value, detail: str = "") -> StudioError:
     return StudioError(Code.PROMPTS_UNREADABLE, detail, path=name, problem=problem)

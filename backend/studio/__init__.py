@@ -11,7 +11,6 @@ from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
 from backend.studio.compare import Comparisons
-from backend.studio.compare_prompts import ComparePrompts
 from backend.studio.compare_text import CompareText
 from backend.studio.conversations import Conversations
 from backend.studio.desk import GUEST, Desk, is_guest
@@ -67,7 +66,6 @@ class Studio:
         self.compare_text = CompareText(self.desk, self.chat, self.compare)
         self.disk = Disk(self.desk)
         self.results = Results(self.desk, self.chat, self.disk)
-        self.compare_prompts = ComparePrompts(self.desk)
         self.votes = Votes(self.desk, self.compare)
         self.presentations = Presentations(
             self.desk, self.jobs, self.compare, self.compare_text, self.votes

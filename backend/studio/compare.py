@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from backend.compare.figures import row
@@ -23,7 +24,7 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.jobs.retention import delete_job
 from backend.jobs.store import JobRow, jobs
-from backend.models.catalog import find_model
+from backend.models.catalog import find_model, variant_key
 from backend.models.files import folder_bytes
 from backend.studio.desk import Desk
 from backend.studio.engines import Engines
@@ -84,12 +85,27 @@ class Comparisons:
         return tuple(find_variant(name, found) for name in names)
 
     def builtin_prompts(self, model: str) -> tuple[str, ...]:
-        """The studio's own for this model. Raises StudioError MODEL_UNKNOWN."""
+        """The studio's own for this model, any number of the first ones being a mixture. Raises
+        StudioError MODEL_UNKNOWN."""
         return builtin_prompts(find_model(self._desk.settings, model))
 
     def parse_prompts(self, content: bytes, name: str) -> tuple[str, ...]:
         """Those of a file called `name`, .txt or .jsonl. Raises StudioError PROMPTS_UNREADABLE."""
         return parse_list(content, name)
+
+    def estimate_s(self, request: CompareRequest) -> float | None:
+        """How long the variants take to paint, by the last pictures that they made here, with the
+        loading and encoding of those; None where one of them made none."""
+        pictures = len(request.prompts) * len(request.seeds)
+        work = pictures * request.steps * request.width * request.height / 1024**2
+        total = 0.0
+        for one in request.variants:
+            key = variant_key(request.model, one.precision, one.runtime)
+            known = self._desk.store.durations(key, kind=JobKind.GENERATE)
+            if not known:
+                return None
+            total += work * median(seconds / done for done, seconds in known)
+        return total
 
     def list(
         self, owner: str | None, search: str = "", limit: int = 30
