@@ -387,7 +387,7 @@ def test_a_variant_without_engines_is_not_generated_by_keyboard(
 def test_a_phone_shows_the_tab_without_scrolling_sideways(
     open_studio: Callable[..., Page], view: EngineView, locale: str
 ) -> None:
-    page = to_engines(open_studio(locale=locale, viewport={"width": 390, "height": 844}))
+    page = to_engines(open_studio(locale=locale, viewport={"width": 360, "height": 844}))
     widths = [page.evaluate("document.documentElement.scrollWidth")]
     row(page, "transformer").locator(".e-name").click()
     expect(page.locator("#layer-count")).to_have_text(counts(len(view.layers), view.layers))
@@ -395,7 +395,7 @@ def test_a_phone_shows_the_tab_without_scrolling_sideways(
     page.locator("#engine-go-storage").click()
     expect(page.locator(".e-storage")).to_be_visible()
     widths.append(page.evaluate("document.documentElement.scrollWidth"))
-    assert max(widths) <= 390
+    assert max(widths) <= 360
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
