@@ -28,20 +28,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    machine.serve,
-    machine.worker,
-    machine.doctor,
-    machine.settings,
-    machine.bench,
-    pictures.models,
-    pictures.generate,
-    chat.chat,
-    fetch.fetch,
-    quantize.quantize,
-    compare.compare,
-    storage.storage,
-    storage.clean,
-):
+    machine.serve, machine.worker, machine.doctor, machine.settings, machine.bench,
+    pictures.models, pictures.generate, chat.chat, fetch.fetch, quantize.quantize,
+    compare.compare, storage.storage, storage.clean,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(engines.app, name="engine")
 app.add_typer(jobs.app, name="jobs")

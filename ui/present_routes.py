@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from backend.studio import Studio
 
 PRESENT_PAGE = Page(
-    "present", ("tokens", "compare-stage", "poll", "present"), ("present.", "vote.", "compare.")
+    "present",
+    ("tokens", "light", "compare-stage", "poll", "present"),
+    ("present.", "vote.", "compare."),
 )
 
 

@@ -22,7 +22,7 @@ from ui.parts.vote_names import polled_names, report_names
 if TYPE_CHECKING:
     from backend.studio import Studio
 
-VOTE_PAGE = Page("vote", ("tokens", "poll", "vote"), ("vote.",))
+VOTE_PAGE = Page("vote", ("tokens", "light", "poll", "vote"), ("vote.",))
 ADDRESS = re.compile(r"https?://[\w.:\[\]-]{1,200}")
 KEPT = {"cache-control": "private, max-age=86400, immutable", "x-content-type-options": "nosniff"}
 

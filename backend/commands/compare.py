@@ -1,14 +1,14 @@
 """`compare`: the same pictures by several variants of a model, side by side."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from backend.commands import compare_text
+from backend.commands.compare_run import places, refuse_others, run
 from backend.commands.output import answer, failing_plainly, table
-from backend.commands.pictures import Json, delivered_folder, make_folder, parse_size
-from backend.commands.session import follow, with_worker
+from backend.commands.pictures import Json, parse_size
 from backend.compare.order import MAX_PICTURES
 from backend.compare.prompts import BUILTIN, BUILTIN_COUNT, read_list
 from backend.compare.report import MAX_REPORT_BYTES
@@ -52,9 +52,19 @@ KeepLoaded = Annotated[
     bool, typer.Option("--keep-loaded", help="Leave the variants in memory; no peak is measured.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder to copy report and pictures to.")]
+OF_BOTH = frozenset({"out", "as_json"})
+OF_TEXT = frozenset(
+    {"models", "prompt", "prompts", "seed", "system", "temperature", "max_tokens", "together"}
+)
+OF_PICTURES = frozenset(
+    {"model", "precisions", "prompt", "prompts", "seed", "seeds", "steps", "guidance", "size"}
+    | {"negative_prompt", "encode_each", "keep_loaded"}
+)
+"""Names of this command's options."""
 
 
 def compare(
+    context: typer.Context,
     model: str = MODEL,
     precisions: Precisions = "",
     prompt: Prompt = None,
@@ -80,22 +90,22 @@ def compare(
     with failing_plainly(as_json):
         studio = Studio(load_settings())
         if from_ is not None:
-            if precisions or models or prompt or prompts:
-                problem = "--from brings its own variants and prompts"
-                raise StudioError(Code.INVALID_REQUEST, problem=problem)
+            refuse_others(context, "--from", OF_BOTH | {"from_"})
             report = read_file(studio, from_)
             if isinstance(report, TextReport):
                 compare_text.compare_text(studio, report.request, out, as_json)
-                return
-            _pictures(studio, request_of(report), out, as_json, report)
+            else:
+                _pictures(studio, report.request, out, as_json, report)
             return
         if models:
+            refuse_others(context, "--models", OF_BOTH | OF_TEXT)
             answers = compare_text.asked_for(
                 studio, models, prompt or (), prompts, system, temperature, max_tokens,
-                None if seed is None else seed[0], together,
+                _one(seed), together,
             )  # fmt: skip
             compare_text.compare_text(studio, answers, out, as_json)
             return
+        refuse_others(context, "a comparison of pictures", OF_BOTH | OF_PICTURES)
         limits = studio.models.find(model).limits
         width, height = parse_size(size) if size else (limits.native_width, limits.native_height)
         first = seed or [0]
@@ -126,37 +136,22 @@ def read_file(studio: Studio, file: Path) -> Report:
     return studio.compare.read(content)
 
 
-def request_of(report: Report) -> CompareRequest:
-    """Raises StudioError INVALID_REQUEST for a report of answers."""
-    if not isinstance(report, PictureReport):
-        raise StudioError(Code.INVALID_REQUEST, problem="the report is not of pictures")
-    return report.request
-
-
 def _pictures(
     studio: Studio,
     request: CompareRequest,
     out: Path | None,
     as_json: bool,
-    repeated: Report | None = None,
+    repeated: PictureReport | None = None,
 ) -> None:
     studio.compare.check(request)
-    if out is not None:
-        make_folder(out)
-    with with_worker(studio):
-        job = follow(studio, studio.compare.compare(request, None))
-    report = studio.compare.show(job.id, None)
+    report, place = run(studio, lambda: studio.compare.compare(request, None), out)
     assert isinstance(report, PictureReport)
-    place = delivered_folder(studio.settings.outputs / job.id, out)
-    data: dict[str, Any] = {
-        "job": job.id,
-        "report": str(place / "report.json"),
-        "html": str(place / "report.html"),
+    data = places(report, place) | {
         "rows": list(studio.compare.rows(report)),
         "images": [str(place / picture.file) for picture in report.pictures],
     }
     words = [picture_table(report), "", data["report"], data["html"]]
-    if isinstance(repeated, PictureReport):
+    if repeated is not None:
         same = repeated.fingerprint == report.fingerprint
         data["repeats"] = {
             "id": repeated.id,
@@ -194,6 +189,13 @@ def _line(variant: ComparedVariant) -> tuple[str, ...]:
         f"{variant.ssim.median:.4f}" if variant.ssim else "-",
         ", ".join(filter(None, notes)),
     )
+
+
+def _one(seeds: list[int] | None) -> int | None:
+    """Raises StudioError INVALID_REQUEST: answers have one seed."""
+    if seeds is not None and len(seeds) > 1:
+        raise StudioError(Code.INVALID_REQUEST, problem="--models takes one --seed")
+    return seeds[0] if seeds else None
 
 
 def _listed(studio: Studio, prompts: str, model: str) -> tuple[str, ...]:

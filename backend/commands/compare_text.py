@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from backend.commands.compare_run import places, run
 from backend.commands.output import answer, table
-from backend.commands.pictures import delivered_folder, make_folder
-from backend.commands.session import follow, with_worker
 from backend.compare.prompts import BUILTIN, read_list
 from backend.contracts import ComparedServer, CompareTextRequest, Sampling, TextReport
 from backend.language import human_bytes, human_seconds
@@ -79,17 +78,9 @@ def compare_text(
 ) -> None:
     """Run a comparison and say what came of it. Raises StudioError as it fails."""
     studio.compare_text.check(request, None)
-    if out is not None:
-        make_folder(out)
-    with with_worker(studio):
-        job = follow(studio, studio.compare_text.compare(request, None))
-    report = studio.compare.show(job.id, None)
+    report, place = run(studio, lambda: studio.compare_text.compare(request, None), out)
     assert isinstance(report, TextReport)
-    place = delivered_folder(studio.settings.outputs / job.id, out)
-    data: dict[str, Any] = {
-        "job": job.id,
-        "report": str(place / "report.json"),
-        "html": str(place / "report.html"),
+    data = places(report, place) | {
         "together": report.together,
         "apart_because": str(report.apart_because.code) if report.apart_because else None,
         "rows": list(studio.compare_text.rows(report)),

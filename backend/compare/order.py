@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from backend.compare.prompts import distinct
 from backend.contracts import (
     ComparedState,
     CompareRequest,
@@ -39,13 +40,8 @@ class Place:
 
 def settled(request: CompareRequest) -> CompareRequest:
     """The request without empty prompts, and each prompt and seed once."""
-    prompts = (prompt.strip() for prompt in request.prompts)
-    return request.model_copy(
-        update={
-            "prompts": tuple(dict.fromkeys(prompt for prompt in prompts if prompt)),
-            "seeds": tuple(dict.fromkeys(request.seeds)),
-        }
-    )
+    seeds = tuple(dict.fromkeys(request.seeds))
+    return request.model_copy(update={"prompts": distinct(request.prompts), "seeds": seeds})
 
 
 def check(request: CompareRequest, entry: Entry, model: Model, engines: Iterable[Engine]) -> None:

@@ -4,17 +4,13 @@ All that is known so far is in `report.json`, written anew after every picture: 
 from there, and whoever looks sees it grow.
 """
 
-import hashlib
-import json
 import logging
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from backend.compare.figures import summarised
 from backend.compare.html import write_html
-from backend.compare.report import FORMAT, REPORT, new_report, read_report, write_report
+from backend.compare.report import REPORT, new_report, read_report, write_manifest, write_report
 from backend.compare.score import Score, Scorer, similarity_folder
 from backend.contracts import (
     ComparedPicture,
@@ -32,8 +28,6 @@ from backend.jobs.store import JobRow
 from backend.language import text
 from backend.models.catalog import find_model
 from backend.settings import Settings
-
-MANIFEST = "manifest.json"
 
 
 class Book:
@@ -156,29 +150,6 @@ def write(context: JobContext, settings: Settings) -> dict[str, Any]:
     context.report("write")
     book = Book(settings, context.row)
     write_html(book.report, book.folder)
-    _write_manifest(book.report, book.folder)
+    write_manifest(book.report, book.folder)
     result = CompareResult(folder=str(book.folder), rows=book.report.variants)
     return result.model_dump(mode="json")
-
-
-def _write_manifest(report: PictureReport, folder: Path) -> None:
-    digests = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.iterdir())
-        if file.suffix in (".png", ".json", ".html") and file.name != MANIFEST
-    }
-    made = {
-        "format": FORMAT,
-        "kind": "comparison",
-        "id": report.id,
-        "made_at": time.time(),
-        "model": report.request.model,
-        "source": report.source,
-        "fingerprint": report.fingerprint,
-        "variants": [f"{one.precision}/{one.runtime}" for one in report.variants],
-        "machine": report.machine.model_dump(mode="json"),
-        "sha256": digests,
-    }
-    unfinished = folder / f"{MANIFEST}.part"
-    unfinished.write_text(json.dumps(made, indent=1), encoding="utf-8")
-    unfinished.replace(folder / MANIFEST)

@@ -1,6 +1,7 @@
 """Prompts to compare with: a file's, or the studio's own."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from backend.errors import Code, StudioError
@@ -12,6 +13,11 @@ from backend.quantize.prompts import PROMPTS, parse_prompts, read_prompts
 BUILTIN = "builtin"
 BUILTIN_COUNT = 8
 """As many are taken where nobody says how many."""
+
+
+def distinct(prompts: Iterable[str]) -> tuple[str, ...]:
+    """Each once, without empty ones."""
+    return tuple(dict.fromkeys(one for prompt in prompts if (one := prompt.strip())))
 
 
 def parse_list(data: bytes, name: str) -> tuple[str, ...]:

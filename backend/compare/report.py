@@ -1,5 +1,6 @@
 """`report.json` of a comparison: begun, written, and read back with care."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable
@@ -29,7 +30,7 @@ from backend.language import Value, text
 from backend.models import files
 from backend.models.catalog import Entry
 
-REPORT = "report.json"
+REPORT, MANIFEST = "report.json", "manifest.json"
 FORMAT = 1
 MAX_REPORT_BYTES = 1024**3
 KINDS: dict[str, type[PictureReport] | type[TextReport]] = {
@@ -75,6 +76,25 @@ def write_report(report: Report, folder: Path) -> None:
     unfinished = folder / f"{REPORT}.part"
     unfinished.write_text(report.model_dump_json(indent=1), encoding="utf-8")
     unfinished.replace(folder / REPORT)
+
+
+def write_manifest(report: Report, folder: Path) -> None:
+    """What made the files beside it, and the digests of its pictures. Raises OSError."""
+    made = {
+        "format": report.format,
+        "kind": f"comparison of {report.kind}",
+        "id": report.id,
+        "made_at": report.made_at,
+        "request": report.request.model_dump(mode="json"),
+        "machine": report.machine.model_dump(mode="json"),
+        "sha256": {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.glob("v*.png"))
+        },
+    }
+    unfinished = folder / f"{MANIFEST}.part"
+    unfinished.write_text(json.dumps(made, ensure_ascii=False, indent=1), encoding="utf-8")
+    unfinished.replace(folder / MANIFEST)
 
 
 def read_report(content: bytes) -> Report:

@@ -6,7 +6,9 @@ exist. The owner None is the machine's own user at the command line, who sees al
 
 from backend.chat.client.capabilities import MAX_CHARACTERS, sampling_ranges
 from backend.chat.client.capabilities import TITLES as SERVER_TITLES
+from backend.compare.order import MOST_VARIANTS
 from backend.compare.shown import shown as shown_report
+from backend.compare.text.check import MOST_VARIANTS as MOST_SERVERS
 from backend.hardware.targets import part_name
 from backend.models.requests import MAX_SEED
 from backend.settings import Settings
@@ -33,6 +35,8 @@ __all__ = [
     "GUEST",
     "MAX_CHARACTERS",
     "MAX_SEED",
+    "MOST_SERVERS",
+    "MOST_VARIANTS",
     "SERVER_TITLES",
     "Studio",
     "is_guest",

@@ -15,10 +15,8 @@ from backend.jobs.store import JobRow
 from backend.language import LANGUAGES
 from backend.quantize.language.questions import QUESTIONS
 from backend.studio.chat import Chat
-from backend.studio.compare import Comparisons, Sort
+from backend.studio.compare import MAX_TITLE_CHARACTERS, Comparisons, Sort
 from backend.studio.desk import Desk
-
-MAX_TITLE_CHARACTERS = 200
 
 
 class CompareText:

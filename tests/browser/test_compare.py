@@ -3,7 +3,7 @@
 import json
 import re
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.actions import open_page, ready
 from tests.browser.conftest import NewContext, Server
@@ -41,6 +41,15 @@ def code(page: Page) -> str:
     card = page.locator("#compare :is(#compare-notice, #compare-form) [data-code]:visible")
     expect(card).to_have_count(1)
     return card.get_attribute("data-code") or ""
+
+
+def _lost(route: Route, asked: list[Route]) -> None:
+    """The server is away when it is asked first."""
+    asked.append(route)
+    if len(asked) == 1:
+        route.abort()
+    else:
+        route.continue_()
 
 
 def test_from_a_form_to_a_comparison_that_is_kept(new_context: NewContext, server: Server) -> None:
@@ -85,7 +94,12 @@ def test_from_a_form_to_a_comparison_that_is_kept(new_context: NewContext, serve
     page.fill("#compare-search", "no such words")
     expect(row).to_have_count(0)
     page.fill("#compare-search", "yellow star")
+    away: list[Route] = []
+    page.route("**/studio/compare/one/**", lambda route: _lost(route, away))
     row.click()
+    expect(page.locator("#compare-view [data-part=grid] img")).to_have_count(8)
+    assert len(away) > 1
+    page.unroute_all()
     page.locator("[data-action=compare-repeat]").click()
     expect(page.locator("#compare-head h2")).to_have_text("a red circle")
     expect(one).to_have_attribute("data-state", "succeeded")

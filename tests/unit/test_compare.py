@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from app import app
 from backend.compare.figures import summarised
 from backend.compare.order import Place, loading_order, missing
 from backend.compare.pictures import begin_report
@@ -292,3 +294,21 @@ def test_past_comparisons_are_their_owners(studio: Studio, kept: str) -> None:
     compare.delete(kept, OWNER)
     assert not (studio.settings.outputs / kept).exists()
     assert [one.id for one in compare.list(OWNER)] == [again, waiting]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--from", "a.json", "--steps", "3"), "--from takes no --steps"),
+        (("--models", "a,b", "--size", "64x64"), "--models takes no --size"),
+        (("--models", "a,b", "--seed", "1", "--seed", "2"), "--models takes one --seed"),
+        (("--precisions", "fp32,bf16", "--together"), "pictures takes no --together"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    arguments: tuple[str, ...], named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STUDIO_HOME", str(tmp_path))
+    done = CliRunner().invoke(app, ["compare", *arguments, "--json"])
+    told = json.loads(done.stdout)["error"]
+    assert (done.exit_code, told["code"]) == (1, "INVALID_REQUEST") and named in told["message"]

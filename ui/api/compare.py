@@ -1,11 +1,11 @@
 """The public API's endpoint that compares variants of a picture model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from backend.contracts import CompareRequest, JobState, PictureReport
+from backend.contracts import CompareRequest, JobState
 from ui.access import owner_of
 from ui.api.answers import told, valid
 from ui.api.follow import Follow, News
@@ -48,17 +48,22 @@ def compare_endpoints(studio: "Studio", follow: Follow) -> tuple[Callable[..., N
         def submit(owner: str) -> str:
             return studio.compare.compare(_complete(studio, precisions, given), owner)
 
-        for job in follow(request, submit):
-            if job["state"] != JobState.SUCCEEDED:
-                yield job
-                continue
-            with told():
-                report = studio.compare.show(job["job_id"], owner_of(request))
-            assert isinstance(report, PictureReport)
-            rows = studio.compare.rows(report)
-            yield job | {"rows": list(rows), "report": report.model_dump(mode="json")}
+        yield from with_report(studio, request, follow(request, submit), studio.compare.rows)
 
     return (compare,)
+
+
+def with_report(
+    studio: "Studio", request: gr.Request, jobs: News, rows: Callable[[Any], Iterable[Any]]
+) -> News:
+    """The last one of a comparison's news with its report and `rows` of that."""
+    for job in jobs:
+        if job["state"] != JobState.SUCCEEDED:
+            yield job
+            continue
+        with told():
+            report = studio.compare.show(job["job_id"], owner_of(request))
+        yield job | {"rows": list(rows(report)), "report": report.model_dump(mode="json")}
 
 
 def _complete(studio: "Studio", precisions: list[str], given: dict[str, Any]) -> CompareRequest:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from backend.contracts import CompareTextRequest, JobState, TextReport
-from ui.access import owner_of
-from ui.api.answers import told, valid
+from backend.contracts import CompareTextRequest
+from ui.api.answers import valid
+from ui.api.compare import with_report
 from ui.api.follow import Follow, News
 
 if TYPE_CHECKING:
@@ -41,14 +41,6 @@ def compare_text_endpoints(studio: "Studio", follow: Follow) -> tuple[Callable[.
             }
             return studio.compare_text.compare(valid(CompareTextRequest, values), owner)
 
-        for job in follow(request, submit):
-            if job["state"] != JobState.SUCCEEDED:
-                yield job
-                continue
-            with told():
-                report = studio.compare.show(job["job_id"], owner_of(request))
-            assert isinstance(report, TextReport)
-            rows = list(studio.compare_text.rows(report))
-            yield job | {"rows": rows, "report": report.model_dump(mode="json")}
+        yield from with_report(studio, request, follow(request, submit), studio.compare_text.rows)
 
     return (compare_text,)

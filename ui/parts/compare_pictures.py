@@ -3,6 +3,7 @@
 from backend.contracts import Model, Runtime, Variant, VariantState
 from backend.errors import ErrorInfo
 from backend.language import human_bytes
+from backend.studio import MOST_VARIANTS
 from ui.i18n import t
 from ui.parts.compare_fields import area, check, not_here, number, prompts_block, select
 from ui.parts.compare_form import MOST_SEEDS, CompareForm, Prompts
@@ -11,7 +12,6 @@ from ui.parts.engine_words import precision_mark
 from ui.parts.markup import button, esc, icon
 from ui.parts.metrics_line import RUNTIME_NAMES
 
-MOST_VARIANTS = 6
 NEAR = (VariantState.READY, VariantState.BUILDABLE, VariantState.DOWNLOADABLE)
 SYMBOLS = {VariantState.BUILDABLE: "build", VariantState.DOWNLOADABLE: "download"}
 

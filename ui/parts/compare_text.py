@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from backend.contracts import LanguageModel, ServeOption, ServeOptions
 from backend.errors import ErrorInfo
 from backend.language import human_bytes
+from backend.studio import MOST_SERVERS
 from ui.i18n import t
 from ui.parts.compare_fields import area, check, not_here, number, prompts_block, select
 from ui.parts.compare_form import (
@@ -19,7 +20,6 @@ from ui.parts.compare_start import start_row
 from ui.parts.error_card import error_card
 from ui.parts.markup import button, esc, icon
 
-MOST_SERVERS = 4
 RUNS = "server.runs_already"
 
 

@@ -58,8 +58,12 @@ async function look() {
   clearTimeout(timer);
   const mine = ++turn;
   const asked = get(`compare/one/${opened}`, { mark: known.mark ?? "" });
-  const told = await explained(asked, "one");
+  const told = await explained(asked, "one").catch(() => undefined);
   if (mine !== turn) return;
+  if (!told) { // the server is away: the header says so
+    timer = setTimeout(look, FOLLOW_MS);
+    return;
+  }
   if (!told.state) return gone();
   known = told;
   if (told.head !== undefined) morph(part("head"), told.head);

@@ -9,6 +9,7 @@ from backend.chat.models import find_language_model
 from backend.chat.servers.house import plan_of
 from backend.chat.servers.plan import key_of
 from backend.chat.simulation import check_simulation, simulated_folder
+from backend.compare.prompts import distinct
 from backend.contracts import CompareTextRequest, Endpoint, ServeRequest, ServerKind, TextVariant
 from backend.errors import Code, StudioError
 from backend.language import text
@@ -21,10 +22,7 @@ MAX_ANSWERS = 400
 
 def settled(request: CompareTextRequest) -> CompareTextRequest:
     """The request without empty prompts, and each prompt once."""
-    prompts = (prompt.strip() for prompt in request.prompts)
-    return request.model_copy(
-        update={"prompts": tuple(dict.fromkeys(prompt for prompt in prompts if prompt))}
-    )
+    return request.model_copy(update={"prompts": distinct(request.prompts)})
 
 
 def check(settings: Settings, request: CompareTextRequest) -> None:

@@ -1,6 +1,5 @@
 """The job that compares answers."""
 
-import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from backend.chat.client.capabilities import TITLES
 from backend.compare.html import write_html
 from backend.compare.machine import this_machine
+from backend.compare.report import write_manifest
 from backend.compare.text.asking import Asking
 from backend.compare.text.ledger import FAILED, WAITING, Ledger, open_ledger
 from backend.compare.text.sides import Asked, Side, Worker, at_hand, prepare, room_for_all
@@ -23,8 +23,6 @@ from backend.contracts import (
 from backend.errors import StudioError
 from backend.jobs.context import JobCancelled, JobRequeued
 from backend.jobs.store import JobRow
-
-MANIFEST = "manifest.json"
 
 
 def begun(row: JobRow) -> TextReport:
@@ -76,7 +74,7 @@ def compare_text(worker: Worker) -> dict[str, Any]:
     ledger.save()
     report = ledger.report()
     write_html(report, folder)
-    _write_manifest(report, folder)
+    write_manifest(report, folder)
     errors = [server.error for server in report.variants if server.state is FAILED]
     if len(errors) == len(report.variants) and errors[0] is not None:
         raise StudioError(errors[0].code, errors[0].detail, **errors[0].values)
@@ -148,17 +146,3 @@ def _opened(
         return []
     ledger.change_server(side.place, started_here=asked.started_here, ready_s=asked.ready_s)
     return [asked]
-
-
-def _write_manifest(report: TextReport, folder: Path) -> None:
-    files = {file.name: file.stat().st_size for file in sorted(folder.glob("report.*"))}
-    made = {
-        "format": report.format,
-        "kind": "comparison of answers",
-        "id": report.id,
-        "made_at": report.made_at,
-        "request": report.request.model_dump(mode="json"),
-        "machine": report.machine.model_dump(mode="json"),
-        "files": files,
-    }
-    (folder / MANIFEST).write_text(json.dumps(made, ensure_ascii=False, indent=1), encoding="utf-8")
