@@ -39,10 +39,11 @@ async function vote(option) {
     data.result = told.result;
   } catch (error) {
     trouble = error.code ? error : { message: say("vote.unreachable"), hint: say("vote.try_again") };
-    if (error.code === "VOTING_CLOSED") await look();
+    if (error.code === "VOTING_CLOSED") await look().catch(() => {}); // looked at again at the end
+  } finally {
+    sending = false;
+    draw();
   }
-  sending = false;
-  draw();
 }
 
 function go(to) {
