@@ -174,9 +174,12 @@ def test_a_servers_memory_is_set_aside_until_it_goes(
         argv = [sys.executable, "-m", "tests.chat_server", "--port", str(port), "--kind", plan.kind]
         return Launch(tuple(argv), {}, "stand-in")
 
-    def cancelled() -> None:
-        if house.pids():
-            raise JobCancelled
+    def ending(reason: type[BaseException]) -> Callable[[], None]:
+        def check() -> None:
+            if house.pids():
+                raise reason
+
+        return check
 
     monkeypatch.setattr("backend.chat.servers.kinds.launch", launch)
     settings = Settings(home=tmp_path)
@@ -198,10 +201,11 @@ def test_a_servers_memory_is_set_aside_until_it_goes(
     house.stop(status.key)
     assert pool.free_bytes() == 2**32
     assert house.statuses() == ()
-    with pytest.raises(JobCancelled):
-        serve(cast(JobContext, Context(cancelled)), settings, pool, house, brought)
-    assert pool.free_bytes() == 2**32
-    assert house.pids() == ()
+    for reason in (JobCancelled, OSError):
+        with pytest.raises(reason):
+            serve(cast(JobContext, Context(ending(reason))), settings, pool, house, brought)
+        assert pool.free_bytes() == 2**32
+        assert house.pids() == ()
     small = ModelPool(2**20, lambda: 0, lambda: None)
     with pytest.raises(StudioError) as refusal:
         serve(cast(JobContext, Context(lambda: None)), settings, small, house, brought)

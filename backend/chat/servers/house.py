@@ -24,7 +24,7 @@ from backend.contracts import (
 from backend.errors import Code, StudioError
 from backend.hardware import memory
 from backend.hardware.gpu import list_gpus
-from backend.jobs.context import JobCancelled, JobContext, JobRequeued
+from backend.jobs.context import JobCancelled, JobContext
 from backend.language import text
 from backend.models.pool import ModelPool
 from backend.settings import Settings
@@ -206,7 +206,9 @@ def serve(
         server = begin(context, settings, running, plan, held)
     try:
         status = follow(context, server)
-    except (JobCancelled, JobRequeued):
+    except StudioError:  # it has gone by itself, and stays listed with why
+        raise
+    except BaseException:
         running.stop(plan.key)
         raise
     if status.phase is ServerPhase.STOPPED:
